@@ -1,0 +1,82 @@
+/** Steps that the npm scripts share: install what is missing, build what is stale. Runs on plain Node, before any dependency is there. */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export const bundle = join(root, 'dist', 'clasp-edge.cjs')
+const sourceFolders = ['runtime', 'firmware-protocol', 'devices', 'boards']
+
+/** Prints one line and exits: for what the person at the keyboard has to mend. */
+export function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
+
+/** Runs a command in the project's folder, with its output shown; returns its exit code. */
+export function run(command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options })
+  if (result.error) fail(`cannot run ${command}: ${result.error.message}`)
+  return result.status ?? 1
+}
+
+/** Runs a command until it ends or this process is told to stop; passes signals on and ends with its exit code. */
+export function runToEnd(command, args) {
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit' })
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => child.kill(name))
+  child.on('exit', (code, signal) => process.exit(code ?? (signal ? 1 : 0)))
+}
+
+/** Path of an executable that a dependency brought. */
+export function tool(name) {
+  return join(root, 'node_modules', '.bin', name)
+}
+
+/** Installs the dependencies exactly as the lock file says, unless that has been done. */
+export function ensureInstalled() {
+  const [major, minor] = process.versions.node.split('.').map(Number)
+  if (major < 20 || (major === 20 && minor < 19))
+    fail(`Node 20.19 or newer is needed, this is ${process.versions.node}`)
+  const lock = readFileSync(join(root, 'package-lock.json'), 'utf8')
+  const stamp = join(root, 'node_modules', '.clasp-edge-lock')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
+  console.log('installing dependencies')
+  if (run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']) !== 0)
+    fail('npm ci failed: check the network and the lines above, then try again')
+  writeFileSync(stamp, lock)
+}
+
+function newest(path) {
+  const stat = statSync(path)
+  if (!stat.isDirectory()) return stat.mtimeMs
+  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))))
+}
+
+/** Builds the bundle for the device, unless it is newer than every source. */
+export async function ensureBuilt() {
+  const sources = [...sourceFolders, '.scripts', 'package.json'].map((name) => join(root, name)).filter(existsSync)
+  if (existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(...sources.map(newest))) return
+  console.log('building')
+  await build()
+}
+
+/** One file for the device; native add-ons stay outside and are loaded only when the configuration asks for them. */
+export async function build() {
+  const esbuild = await import('esbuild')
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: ['runtime/cli/main.ts'],
+    outfile: bundle,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    banner: { js: '#!/usr/bin/env node' },
+    define: { CLASP_EDGE_VERSION: JSON.stringify(version) },
+    external: ['bufferutil', 'utf-8-validate'],
+    logLevel: 'warning',
+  })
+}

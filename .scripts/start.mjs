@@ -1,0 +1,5 @@
+import { bundle, ensureBuilt, ensureInstalled, runToEnd } from './prepare.mjs'
+
+ensureInstalled()
+await ensureBuilt()
+runToEnd(process.execPath, [bundle, 'run', ...process.argv.slice(2)])

@@ -1,0 +1,52 @@
+/**
+ * Everything that `npm test` promises: install, type-check, lint, build, run every test.
+ * `npm test -- test/router` (paths of folders or files) skips the checks and runs just those tests.
+ */
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { ensureBuilt, ensureInstalled, fail, root, run, tool } from './prepare.mjs'
+
+const chosen = process.argv.slice(2)
+ensureInstalled()
+if (chosen.length === 0) {
+  console.log('type-checking')
+  if (run(tool('tsc'), ['-p', '.']) !== 0) process.exit(1)
+  console.log('linting')
+  if (run(tool('biome'), ['check', '--error-on-warnings', '.']) !== 0) process.exit(1)
+}
+await ensureBuilt()
+
+/** Benchmarks, long runs and the tests that need a virtual machine have their own commands. */
+const separate = ['bench', 'torture', 'vm', 'node_modules']
+function testsBelow(path) {
+  if (!existsSync(path)) fail(`no such test: ${relative(root, path)}`)
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path).flatMap((name) => {
+    const child = join(path, name)
+    if (statSync(child).isDirectory()) return separate.includes(name) ? [] : testsBelow(child)
+    return name.endsWith('.test.ts') ? [child] : []
+  })
+}
+
+const tests = (chosen.length > 0 ? chosen : ['test']).flatMap((path) => testsBelow(join(root, path)))
+const out = join(root, 'dist', 'test')
+rmSync(out, { recursive: true, force: true })
+const esbuild = await import('esbuild')
+await esbuild.build({
+  absWorkingDir: root,
+  entryPoints: tests,
+  outbase: 'test',
+  outdir: out,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  splitting: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  packages: 'external',
+  define: { CLASP_EDGE_VERSION: '"test"' },
+  sourcemap: 'inline',
+  logLevel: 'warning',
+})
+const files = tests.map((path) => join(out, relative(join(root, 'test'), path).replace(/\.ts$/, '.mjs')))
+process.exit(run(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files]))

@@ -1,0 +1,31 @@
+/**
+ * Time as the router sees it. Order, expiry and timers follow the monotonic clock; the wall clock only
+ * stamps what goes out, so that a board without a battery-backed clock may step by years without harm.
+ */
+export interface Clock {
+  /** Monotonic milliseconds with a fraction, from an arbitrary start. */
+  now(): number
+  /** Wall clock, microseconds since the Unix epoch, always an integer. */
+  wallUs(): number
+  /** Calls back once, not earlier than `delayMs` from now. Timers do not keep the process alive. */
+  timer(delayMs: number, callback: () => void): Timer
+  /** Calls back once, when the current turn of the event loop has read all that was ready. */
+  afterTurn(callback: () => void): void
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallUs: () => Date.now() * 1000,
+  timer(delayMs, callback) {
+    const handle = setTimeout(callback, Math.max(0, delayMs))
+    handle.unref()
+    return { cancel: () => clearTimeout(handle) }
+  },
+  afterTurn(callback) {
+    setImmediate(callback)
+  },
+}

@@ -1,0 +1,19 @@
+import type { Message } from '../../firmware-protocol/wire/message.ts'
+
+/**
+ * A part of this process as a client of the router: a bridge, a device driver, the console. It says HELLO, is subject to
+ * the same order, limits and permissions as any socket, and gets whole messages.
+ */
+export interface LocalSession {
+  readonly id: string
+  /** Throws an EncodeError when the message cannot be put on the wire. */
+  send(message: Message): void
+  close(): void
+}
+
+export interface LocalSessionOptions {
+  name: string
+  /** Called for everything the router sends after WELCOME and the first SNAPSHOT. */
+  onMessage?: (message: Message) => void
+  onClose?: (reason: string) => void
+}
