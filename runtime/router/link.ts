@@ -9,6 +9,8 @@ export interface Framing {
   headerBytes(frameBytes: number): number
   /** Writes that header at `at`. */
   putHeader(out: Uint8Array, at: number, frameBytes: number): void
+  /** Bytes of the header that stands at `at`. */
+  headerBytesAt(bytes: Uint8Array, at: number): number
 }
 
 export interface LinkLimits {
@@ -75,13 +77,14 @@ export interface LinkAcceptor {
   attach(link: Link): LinkHandler
 }
 
-export const bareFraming: Framing = { id: 0, name: 'bare', headerBytes: () => 0, putHeader: () => {} }
+export const bareFraming: Framing = { id: 0, name: 'bare', headerBytes: () => 0, putHeader: () => {}, headerBytesAt: () => 0 }
 
 /** TCP as upstream and the Arduino library speak it: a u32 length in front of each frame (transport reference §4.1). */
 export const prefixedFraming: Framing = {
   id: 1,
   name: 'prefixed',
   headerBytes: () => 4,
+  headerBytesAt: () => 4,
   putHeader(out, at, frameBytes) {
     out[at] = 0
     out[at + 1] = frameBytes >>> 16
@@ -95,6 +98,7 @@ export const websocketFraming: Framing = {
   id: 2,
   name: 'websocket',
   headerBytes: (frameBytes) => (frameBytes < 126 ? 2 : frameBytes < 65_536 ? 4 : 10),
+  headerBytesAt: (bytes, at) => (bytes[at + 1] < 126 ? 2 : bytes[at + 1] === 126 ? 4 : 10),
   putHeader(out, at, frameBytes) {
     out[at] = 0x82
     if (frameBytes < 126) {

@@ -67,6 +67,6 @@ export const defaultRouterOptions: RouterOptions = {
   gestures: { coalesce: true, intervalMs: 16, timeoutSeconds: 300 },
   bundles: { maxMessages: 10_000, maxScheduled: 1000, horizonSeconds: 3600 },
   historyBytes: 1_048_576,
-  queue: { highWaterBytes: 262_144, maxMessages: 10_000, maxBytes: 4_194_304, stuckTimeoutMs: 30_000 },
+  queue: { highWaterBytes: 262_144, maxMessages: 50_000, maxBytes: 4_194_304, stuckTimeoutMs: 30_000 },
   policies: [],
 }

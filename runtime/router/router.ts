@@ -1,0 +1,350 @@
+/** Hot path: `onMessage`. */
+
+import { randomUUID } from 'node:crypto'
+import { MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
+import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
+import type { Feature, Hello, Message } from '../../firmware-protocol/wire/message.ts'
+import { type Authorizer, isRefusal } from './access.ts'
+import { Bundles } from './bundles.ts'
+import type { Clock, Timer } from './clock.ts'
+import { Core } from './core.ts'
+import { Fanout } from './fanout.ts'
+import { Gestures } from './gestures.ts'
+import { LegacyPath } from './legacy-path.ts'
+import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './link.ts'
+import { LocalLink } from './local-link.ts'
+import type { LocalSession, LocalSessionOptions } from './local-session.ts'
+import type { Log } from './log.ts'
+import type { AddressPolicy, RouterOptions } from './options.ts'
+import { Writer } from './param.ts'
+import { PeerSignalling } from './peer-signalling.ts'
+import { PublishPath } from './publish-path.ts'
+import { RateLimit } from './rate-limit.ts'
+import { Schedule } from './schedule.ts'
+import { Session } from './session.ts'
+import type { SessionHost } from './session-host.ts'
+import { SetPath } from './set-path.ts'
+import { Signals } from './signals.ts'
+import { Snapshots } from './snapshots.ts'
+import type { RouterStats, SessionStats } from './stats.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** What a client may use; the same for everybody, whatever HELLO asks for. */
+const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
+const SWEEP_MS = 5000
+const MESSAGE_NAMES = Object.keys(MessageCode) as (keyof typeof MessageCode)[]
+
+export interface RouterParts {
+  clock: Clock
+  log: Log
+  /** Absent = open mode: everybody may do everything. */
+  authorizer?: Authorizer
+  /** Makes the hashing of addresses unpredictable. */
+  seed?: number
+}
+
+/**
+ * The router: what arrives on any link is decoded, authorised, applied to the state and delivered to whoever
+ * subscribed. It owns no socket and no file; links are attached to it. Behaviour: router reference.
+ */
+export class Router extends Core implements SessionHost, LinkAcceptor {
+  private readonly authorizer: Authorizer | undefined
+  private readonly fanout = new Fanout(this)
+  private readonly sets = new SetPath(this, this.fanout)
+  private readonly gestures = new Gestures(this, this.fanout)
+  private readonly signalling = new PeerSignalling(this, this.fanout)
+  private readonly publishes = new PublishPath(this, this.fanout, this.gestures, this.signalling)
+  private readonly schedule: Schedule
+  private readonly bundles: Bundles
+  private readonly legacy: LegacyPath
+  private readonly snapshots = new Snapshots(this)
+  private readonly subscriptions = new Subscriptions(this, this.snapshots)
+  private readonly signals = new Signals(this)
+  private readonly connections = new Set<Session>()
+  private readonly deadlines = new Map<Session, Timer>()
+  private readonly received = new Float64Array(256)
+  private readonly startedAt: number
+  private sweepTimer: Timer | null = null
+  private isStopped = false
+
+  constructor(options: RouterOptions, { clock, log, authorizer, seed }: RouterParts) {
+    super(options, clock, log, seed ?? Math.floor(Math.random() * 0x7fff_ffff))
+    this.authorizer = authorizer
+    this.schedule = new Schedule(clock)
+    this.bundles = new Bundles(this, this.fanout, this.sets, this.publishes, this.schedule)
+    this.legacy = new LegacyPath(this, this.sets, this.publishes, this.bundles)
+    this.startedAt = clock.now()
+    this.sweepTimer = clock.timer(SWEEP_MS, this.sweep)
+  }
+
+  attach(link: Link): LinkHandler {
+    this.beginTurn()
+    const session = new Session(link, this)
+    const { maxSessions, handshakeTimeoutMs } = this.options
+    this.connections.add(session)
+    if (this.isStopped) {
+      session.close(CloseCode.goingAway, 'the router is stopping')
+    } else if (maxSessions > 0 && this.connections.size > maxSessions) {
+      this.log.warn('connection refused: too many sessions', { remote: link.remote, max: maxSessions })
+      this.refuse(session, 503, `Too many sessions (max ${maxSessions})`)
+      session.close(CloseCode.tryAgainLater, 'too many sessions')
+    } else {
+      const deadline = this.clock.timer(handshakeTimeoutMs, () => {
+        this.log.info('connection closed: no HELLO in time', { remote: link.remote })
+        session.close(CloseCode.policy, 'no HELLO in time')
+      })
+      this.deadlines.set(session, deadline)
+    }
+    return session
+  }
+
+  /** Connects a part of this process, by the same rules as any client; only reserved addresses are open to it alone. */
+  openLocal({ name, onMessage, onClose }: LocalSessionOptions): LocalSession {
+    let isGreeted = false
+    const link = new LocalLink(
+      name,
+      (message) => {
+        // HELLO is answered by WELCOME and SNAPSHOTs of everything; a part asks for what it wants by subscribing.
+        if (isGreeted) onMessage?.(message)
+        else isGreeted = message.type === 'PONG'
+      },
+      (reason) => onClose?.(reason),
+    )
+    const session = this.attach(link) as Session
+    session.isInternal = true
+    link.connect(session)
+    link.send({ type: 'HELLO', version: 1, features: FEATURES, name })
+    link.send({ type: 'PING' })
+    return {
+      get id() {
+        return session.id
+      },
+      send: (message) => link.send(message),
+      close: () => session.close(CloseCode.normal, 'closed'),
+    }
+  }
+
+  onHandshake(session: Session, bytes: Uint8Array, at: number, stop: number): void {
+    const message = decodeMessage(bytes, at, stop)
+    if (message instanceof DecodeError) {
+      this.onUndecodable(session, message.reason)
+    } else if (message.type !== 'HELLO') {
+      this.log.info('connection closed: HELLO must come first', { remote: session.link.remote, got: message.type })
+      session.close(CloseCode.protocolError, 'HELLO must come first')
+    } else {
+      this.received[MessageCode.hello]++
+      this.hello(session, message)
+    }
+  }
+
+  onMessage(session: Session, bytes: Uint8Array, at: number, stop: number): void {
+    const code = bytes[at]
+    this.received[code]++
+    if (session.rate !== null && code !== MessageCode.ping && code !== MessageCode.pong) {
+      if (!session.rate.take(1, this.now)) return this.overRate(session)
+    }
+    if (session.isPaging) this.snapshots.beforeRequest(session, code)
+    let isWellFormed: boolean
+    if (code === MessageCode.set) isWellFormed = this.sets.accept(session, bytes, at, stop)
+    else if (code === MessageCode.publish) isWellFormed = this.publishes.accept(session, bytes, at, stop)
+    else if (code === MessageCode.bundle) isWellFormed = this.bundles.accept(session, bytes, at, stop)
+    else return this.onOther(session, bytes, at, stop)
+    if (!isWellFormed) this.onUndecodable(session, `malformed ${MESSAGE_NAMES.find((name) => MessageCode[name] === code)}`)
+  }
+
+  /** After HELLO a bad frame costs nothing but a count; before it, the connection. Router reference §2.5, §3.1. */
+  onUndecodable(session: Session, reason: string): void {
+    this.stats.undecodable++
+    this.log.debug('undecodable frame', { remote: session.link.remote, session: session.id, reason })
+    if (session.state === 'handshake') session.close(CloseCode.protocolError, `not a CLASP HELLO: ${reason}`)
+  }
+
+  onClosed(session: Session, reason: string): void {
+    this.connections.delete(session)
+    this.deadlines.get(session)?.cancel()
+    this.deadlines.delete(session)
+    if (session.id === '') return
+    this.forgetIdentity(session)
+    this.log.info('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
+  }
+
+  replacePolicies(policies: readonly AddressPolicy[]): void {
+    this.policies.replace(policies)
+  }
+
+  /** Closes every session and stops every timer. */
+  stop(): void {
+    if (this.isStopped) return
+    this.isStopped = true
+    this.beginTurn()
+    for (const session of [...this.connections]) session.close(CloseCode.goingAway, 'the router is stopping')
+    this.sweepTimer?.cancel()
+    this.sweepTimer = null
+    this.gestures.stop()
+    this.pacing.stop()
+    this.schedule.stop()
+  }
+
+  get statistics(): RouterStats {
+    const messages = {} as RouterStats['messages']
+    for (const name of MESSAGE_NAMES) messages[name] = this.received[MessageCode[name]]
+    return {
+      name: this.options.name,
+      uptimeSeconds: (this.clock.now() - this.startedAt) / 1000,
+      sessions: this.sessions.size,
+      handshakes: this.connections.size - this.sessions.size,
+      subscriptions: this.index.size,
+      params: this.store.params.length,
+      paramBytes: this.table.arena.bytesInUse,
+      signals: this.signals.size,
+      scheduledBundles: this.schedule.size,
+      messages,
+      undecodable: this.stats.undecodable,
+      deliveries: this.stats.deliveries,
+      drops: this.stats.drops,
+      errors: Object.fromEntries(this.stats.errors),
+      evictions: this.store.evictions,
+      expirations: this.store.expirations,
+    }
+  }
+
+  sessionStatistics(): SessionStats[] {
+    const now = this.clock.now()
+    return [...this.sessions.values()].map((session) => ({
+      id: session.id,
+      name: session.name,
+      transport: session.link.transport,
+      remote: session.link.remote,
+      connectedAt: session.connectedAtUs,
+      idleMs: now - session.heardAt,
+      subscriptions: this.subscriptions.count(session),
+      received: session.received,
+      delivered: session.delivered,
+      dropped: session.dropped,
+      queuedBytes: session.queuedBytes,
+      queuedMessages: session.queuedMessages,
+    }))
+  }
+
+  /** A session's first HELLO, or a further one, which makes a new session of the same connection (D-13). */
+  private hello(session: Session, { token, name, features }: Hello): void {
+    const access = this.authorizer?.authorize(token, name) ?? null
+    if (access !== null && isRefusal(access)) {
+      this.log.warn('HELLO refused', { remote: session.link.remote, name, reason: access.message })
+      this.refuse(session, access.code, access.message)
+      session.close(CloseCode.policy, access.message)
+      return
+    }
+    this.deadlines.get(session)?.cancel()
+    this.deadlines.delete(session)
+    if (session.isOpen) this.forgetIdentity(session)
+    session.writer = new Writer(randomUUID())
+    session.name = name
+    session.isFederationPeer = features.includes('federation')
+    session.access = access
+    const { maxMessagesPerSecond } = this.options
+    session.rate = maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, this.now) : null
+    session.connectedAtUs = this.wallUs
+    session.opened()
+    this.sessions.set(session.id, session)
+    if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY) this.watchExpiry(session, access.expiresAtUs)
+    this.log.info('session started', { session: session.id, name, remote: session.link.remote })
+    session.reply({
+      type: 'WELCOME',
+      version: 1,
+      features: FEATURES,
+      time: this.clock.wallUs(),
+      session: session.id,
+      name: this.options.name,
+    })
+    this.snapshots.send(session, null, true)
+  }
+
+  private onOther(session: Session, bytes: Uint8Array, at: number, stop: number): void {
+    const message = decodeMessage(bytes, at, stop)
+    if (message instanceof DecodeError) this.onUndecodable(session, message.reason)
+    else this.dispatch(session, message)
+  }
+
+  private dispatch(session: Session, message: Message): void {
+    switch (message.type) {
+      case 'HELLO':
+        return this.hello(session, message)
+      case 'SUBSCRIBE':
+        return this.subscriptions.subscribe(session, message)
+      case 'UNSUBSCRIBE':
+        return this.subscriptions.unsubscribe(session, message.id)
+      case 'GET':
+        return this.get(session, message.address)
+      case 'PING':
+        return session.reply({ type: 'PONG' })
+      case 'SYNC': {
+        const t2 = this.clock.wallUs()
+        return session.reply({ type: 'SYNC', t1: message.t1, t2, t3: t2 })
+      }
+      case 'QUERY':
+        return this.signals.query(session, message.pattern)
+      case 'ANNOUNCE':
+        return this.signals.announce(session, message)
+      case 'REPLAY':
+        return this.refuse(session, 501, 'Journal not configured on this router', message.pattern)
+      case 'FEDERATION_SYNC':
+        return session.isFederationPeer
+          ? this.refuse(session, 501, 'This router does not accept federation peers')
+          : this.refuse(session, 403, 'FederationSync requires federation feature')
+      case 'SET':
+      case 'PUBLISH':
+      case 'BUNDLE':
+        return this.legacy.accept(session, message)
+      default:
+        // WELCOME, SNAPSHOT, PONG, ACK, ERROR and RESULT mean nothing from a client.
+        return
+    }
+  }
+
+  private get(session: Session, address: string): void {
+    if (session.access !== null && !session.access.canRead(address)) {
+      this.refuse(session, 301, 'Insufficient scope for read operation', address)
+    } else {
+      this.snapshots.sendOne(session, address)
+    }
+  }
+
+  private overRate(session: Session): void {
+    this.stats.errors.set(429, (this.stats.errors.get(429) ?? 0) + 1)
+    if (session.rate?.shouldTell(this.now)) {
+      this.refuse(session, 429, `Rate limit exceeded: ${this.options.maxMessagesPerSecond} messages/second`)
+    }
+  }
+
+  /** Everything that hangs on the session's id. */
+  private forgetIdentity(session: Session): void {
+    this.sessions.delete(session.id)
+    this.subscriptions.forget(session)
+    this.snapshots.forget(session)
+    this.pacing.forget(session)
+    this.gestures.sessionClosed(session)
+    this.sets.releaseLocks(session)
+  }
+
+  private watchExpiry(session: Session, expiresAtUs: number): void {
+    const delayMs = (expiresAtUs - this.wallUs) / 1000
+    const { writer } = session
+    this.clock.timer(Math.min(delayMs, 86_400_000), () => {
+      if (!session.isOpen || session.writer !== writer) return
+      this.beginTurn()
+      if (this.clock.wallUs() < expiresAtUs) return this.watchExpiry(session, expiresAtUs)
+      this.refuse(session, 302, 'Token has expired')
+      session.close(CloseCode.policy, 'Token has expired')
+    })
+  }
+
+  private readonly sweep = (): void => {
+    this.beginTurn()
+    this.gestures.sweep()
+    this.signals.sweep()
+    const isComplete = this.store.sweep(this.now)
+    this.sweepTimer = this.clock.timer(isComplete ? SWEEP_MS : 20, this.sweep)
+  }
+}

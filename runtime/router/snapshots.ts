@@ -1,0 +1,206 @@
+import { ENCODING_VERSION, HEADER_BYTES, MAGIC, MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
+import { putBytes, putU16, putU64 } from './bytes.ts'
+import type { Core } from './core.ts'
+import type { Param } from './param.ts'
+import type { Session } from './session.ts'
+
+/** Clients know chunks of this size from upstream. */
+const MAX_PARAMS_PER_SNAPSHOT = 800
+const MAX_SNAPSHOT_BYTES = 60_000
+/** Params looked at before other sessions get a turn. */
+const PARAMS_PER_SLICE = 20_000
+const HAS_WRITER_AND_TIMESTAMP = 0x03
+
+interface Request {
+  /** null = everything. */
+  pattern: Pattern | null
+  /** The next param to look at, downwards: what is removed meanwhile moves params only to places already seen or below. */
+  next: number
+  /** Send an empty SNAPSHOT when there is nothing. */
+  isAlwaysAnswered: boolean
+  sent: number
+}
+
+/**
+ * SNAPSHOT messages: packed by encoded size and by what the peer can take, and sent in pages as the peer takes them,
+ * so that a late joiner of a large router costs neither memory nor a stall. A page is made from the state at the time it
+ * is sent, so it is never older than the updates before it. Source: wire reference §6.10; router reference §2.4, D-01.
+ */
+export class Snapshots {
+  private readonly core: Core
+  private readonly page = new Uint8Array(HEADER_BYTES + 65_535)
+  private readonly requests = new Map<Session, Request[]>()
+  private readonly slices = new Set<Session>()
+
+  constructor(core: Core) {
+    this.core = core
+  }
+
+  /** Sends all matching params that the session may read. */
+  send(session: Session, pattern: Pattern | null, isAlwaysAnswered: boolean): void {
+    if (pattern?.isExact) {
+      const param = this.find(pattern.text)
+      if (param !== null && this.isVisible(session, param)) this.sendParam(session, param)
+      else if (isAlwaysAnswered) this.sendPage(session, 0, 3)
+      return
+    }
+    const request = { pattern, next: this.core.store.params.length - 1, isAlwaysAnswered, sent: 0 }
+    const waiting = this.requests.get(session)
+    if (waiting !== undefined) {
+      waiting.push(request)
+      return
+    }
+    this.requests.set(session, [request])
+    session.isPaging = true
+    this.advance(session)
+  }
+
+  /**
+   * Replies keep the order of requests: what is left of a SNAPSHOT goes out at once, before a message that is answered
+   * directly. A further SUBSCRIBE just queues up behind.
+   */
+  beforeRequest(session: Session, code: number): void {
+    const isAnsweredDirectly =
+      code !== MessageCode.subscribe && code !== MessageCode.unsubscribe && code !== MessageCode.publish
+    if (isAnsweredDirectly) this.advance(session, true)
+  }
+
+  /** GET: one param, or silence when there is none. */
+  sendOne(session: Session, address: string): void {
+    const param = this.find(address)
+    if (param !== null) this.sendParam(session, param)
+  }
+
+  forget(session: Session): void {
+    this.requests.delete(session)
+    this.slices.delete(session)
+    session.isPaging = false
+    session.onRoom = null
+  }
+
+  private find(address: string): Param | null {
+    const entry = this.core.lookup(address)
+    return entry === null ? null : this.core.store.get(entry, this.core.now)
+  }
+
+  private isVisible(session: Session, param: Param): boolean {
+    return session.access === null || session.access.canRead(param.entry.text)
+  }
+
+  private sendParam(session: Session, param: Param): void {
+    const length = this.put(param, 3, this.pageBytes(session))
+    if (length > 0) this.sendPage(session, 1, 3 + length)
+    else session.countDrops(1)
+  }
+
+  /** Goes on with a session's requests as far as its link has room. */
+  private advance(session: Session, isForced = false): void {
+    const requests = this.requests.get(session)
+    if (requests === undefined) return
+    let looked = 0
+    while (requests.length > 0 && session.isOpen) {
+      const request = requests[0]
+      while (request.next >= 0) {
+        if (!isForced && looked > PARAMS_PER_SLICE) return this.continueNextTurn(session)
+        if (!isForced && session.link.output.length + session.link.backlogBytes > this.core.options.queue.highWaterBytes) {
+          session.onRoom = () => this.advance(session)
+          // Output that the kernel takes at once brings no drain event.
+          return this.continueNextTurn(session)
+        }
+        looked += this.sendNextPage(session, request)
+      }
+      if (request.sent === 0 && request.isAlwaysAnswered) this.sendPage(session, 0, 3)
+      requests.shift()
+    }
+    this.forget(session)
+  }
+
+  private continueNextTurn(session: Session): void {
+    if (this.slices.has(session) || session.link.backlogBytes > 0) return
+    this.slices.add(session)
+    this.core.clock.afterTurn(() => {
+      if (!this.slices.delete(session)) return
+      this.core.beginTurn()
+      if (session.link.backlogBytes === 0 || session.queuedMessages === 0) this.advance(session)
+    })
+  }
+
+  /** Fills and sends one page; returns how many params it looked at. */
+  private sendNextPage(session: Session, request: Request): number {
+    const { params } = this.core.store
+    const limit = this.pageBytes(session)
+    let at = 3
+    let count = 0
+    let looked = 0
+    request.next = Math.min(request.next, params.length - 1)
+    while (request.next >= 0 && count < MAX_PARAMS_PER_SNAPSHOT && looked < PARAMS_PER_SLICE) {
+      const param = params[request.next]
+      looked++
+      const isWanted = request.pattern === null || request.pattern.matches(param.entry.text)
+      if (isWanted && param.expiresAt > this.core.now && this.isVisible(session, param)) {
+        const length = this.put(param, at, limit)
+        if (length === 0) {
+          if (count > 0) break
+          session.countDrops(1)
+        } else {
+          at += length
+          count++
+        }
+      }
+      request.next--
+    }
+    if (count > 0) {
+      this.sendPage(session, count, at)
+      request.sent += count
+    }
+    return Math.max(looked, 1)
+  }
+
+  private pageBytes(session: Session): number {
+    return Math.min(MAX_SNAPSHOT_BYTES, session.link.limits.maxFrameBytes - HEADER_BYTES)
+  }
+
+  /**
+   * Writes an entry at payload offset `at`; 0 when it does not fit below `limit`. A single entry may use the whole payload,
+   * and gives up writer and timestamp, which are optional, before it is left out.
+   */
+  private put(param: Param, at: number, limit: number): number {
+    const { entry, writer, valueBytes } = param
+    const core = 2 + entry.bytes + 1 + valueBytes + 8 + 1
+    const extra = 2 + writer.bytes.length + 8
+    const isAlone = at === 3
+    const room = (isAlone && limit === MAX_SNAPSHOT_BYTES ? 65_532 : limit) - at
+    const isFull = core + extra <= room
+    if (!isFull && (!isAlone || core > room)) return 0
+    const out = this.page
+    const { arena } = this.core.table
+    let to = HEADER_BYTES + at
+    putU16(out, to, entry.bytes)
+    const address = arena.offset(entry.ref)
+    putBytes(out, to + 2, arena.slab(entry.ref), address, address + entry.bytes)
+    to += 2 + entry.bytes
+    out[to] = param.valueCode
+    const value = arena.offset(param.valueRef)
+    putBytes(out, to + 1, arena.slab(param.valueRef), value, value + valueBytes)
+    to += 1 + valueBytes
+    putU64(out, to, param.revision)
+    out[to + 8] = isFull ? HAS_WRITER_AND_TIMESTAMP : 0
+    if (!isFull) return core
+    to += 9
+    putU16(out, to, writer.bytes.length)
+    putBytes(out, to + 2, writer.bytes, 0, writer.bytes.length)
+    putU64(out, to + 2 + writer.bytes.length, param.timestampUs)
+    return core + extra
+  }
+
+  private sendPage(session: Session, count: number, payloadBytes: number): void {
+    const out = this.page
+    out[0] = MAGIC
+    out[1] = ENCODING_VERSION
+    putU16(out, 2, payloadBytes)
+    out[4] = MessageCode.snapshot
+    putU16(out, 5, count)
+    session.deliver(out, 0, HEADER_BYTES + payloadBytes)
+  }
+}

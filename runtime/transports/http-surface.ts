@@ -1,0 +1,83 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Log } from '../router/log.ts'
+import { plainResponse } from './websocket-handshake.ts'
+
+/** Answers one request. It must end the response; the connection is closed afterwards. */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Takes the socket over from HTTP; `head` came behind the request. */
+export type UpgradeHandler = (request: IncomingMessage, head: Uint8Array) => void
+
+const PROBE_METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS']
+
+/**
+ * HTTP on sockets that somebody else accepted: registered routes by exact path, WebSocket upgrades, and `200 ok` for all
+ * the rest, which is what load balancers probe for (transport reference §3.2). Every connection serves one request, so
+ * the caller's deadline for the connection bounds it.
+ */
+export class HttpSurface {
+  private readonly server: Server
+  private readonly routes: ReadonlyMap<string, HttpRoute>
+  private readonly log: Log
+  private readonly upgrades = new WeakMap<Socket, UpgradeHandler>()
+
+  constructor(routes: ReadonlyMap<string, HttpRoute>, log: Log) {
+    this.routes = routes
+    this.log = log
+    this.server = createServer((request, response) => this.answer(request, response))
+    this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+      if (isWebSocketUpgrade(request)) return this.upgrades.get(socket)?.(request, head)
+      // An offer to speak something else (h2c) may be ignored: RFC 9110 §7.8.
+      const response = new ServerResponse(request)
+      response.on('finish', () => socket.end())
+      response.assignSocket(socket)
+      socket.resume()
+      this.answer(request, response)
+    })
+    this.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      if (!socket.writable) return socket.destroy()
+      const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+      socket.end(plainResponse(status, 'this is not HTTP as the router understands it'))
+    })
+  }
+
+  /** Takes over a paused socket; `first` was read from it already. `upgrade` is called for a WebSocket. */
+  adopt(socket: Socket, first: Uint8Array, upgrade: UpgradeHandler): void {
+    this.upgrades.set(socket, upgrade)
+    socket.unshift(first)
+    this.server.emit('connection', socket)
+    socket.resume()
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    request.resume()
+    response.shouldKeepAlive = false
+    const route = this.routes.get((request.url ?? '').split('?', 1)[0])
+    if (route !== undefined) return this.run(route, request, response)
+    if (isWebSocketUpgrade(request))
+      return answerText(response, 400, 'a WebSocket needs the header Connection: Upgrade\n')
+    if (PROBE_METHODS.includes(request.method ?? '')) return answerText(response, 200, 'ok\n')
+    response.setHeader('Allow', PROBE_METHODS.join(', '))
+    answerText(response, 405, `${request.method} is not supported\n`)
+  }
+
+  private run(route: HttpRoute, request: IncomingMessage, response: ServerResponse): void {
+    try {
+      route(request, response)
+    } catch (error) {
+      this.log.error('an HTTP request failed', { url: request.url, error: (error as Error).stack })
+      if (response.headersSent) response.destroy()
+      else answerText(response, 500, 'internal error\n')
+    }
+  }
+}
+
+function isWebSocketUpgrade(request: IncomingMessage): boolean {
+  return (request.headers.upgrade ?? '').toLowerCase() === 'websocket'
+}
+
+function answerText(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain', 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+}

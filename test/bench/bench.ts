@@ -1,0 +1,337 @@
+/**
+ * The benchmark: the built router in a process of its own, a load generator in another (this file again, as a child), and
+ * a bare Node relay that only copies bytes as the yardstick of the machine. Prints a table, or JSON with `--json`.
+ */
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
+
+const BUNDLE = join('dist', 'clasp-edge.cjs')
+/** HELLO without name or token, as a bare frame. */
+const HELLO = Buffer.from('530100070101e000000000', 'hex')
+const ROUNDS = Number(process.env.CLASP_BENCH_ROUNDS ?? 3)
+
+interface Row {
+  name: string
+  unit: string
+  target: string
+  values: Record<string, number>
+}
+
+interface Router {
+  process: ChildProcess
+  port: number
+  /** From the start of the process to the first WELCOME. */
+  startMs: number
+}
+
+const base: LoadOptions = {
+  port: 0,
+  protocol: 'tcp',
+  kind: 'set',
+  subscribers: 1,
+  publishers: 1,
+  messages: 1_000_000,
+  addresses: 1,
+  window: 20_000,
+  rate: 0,
+  patterns: [['/bench/**']],
+  deliveriesPerMessage: 1,
+  pid: 0,
+  timeoutMs: 60_000,
+}
+
+const scenarios: { name: string; target: string; load: Partial<LoadOptions> }[] = [
+  { name: '1 → 1, SET, TCP', target: '≥ 700 k msg/s, ≤ 1.3 µs', load: {} },
+  { name: '1 → 1, event, TCP', target: '≥ 1.2 M msg/s, ≤ 0.8 µs', load: { kind: 'event' } },
+  {
+    name: '1 → 100, SET, TCP',
+    target: '≥ 3.5 M deliveries/s, ≤ 0.25 µs',
+    load: { subscribers: 100, deliveriesPerMessage: 100, messages: 100_000, window: 4000 },
+  },
+  { name: '1 → 1, SET, WebSocket', target: '≥ 0.7 × TCP', load: { protocol: 'websocket' } },
+  { name: '1 → 1, event, WebSocket', target: '≥ 0.7 × TCP', load: { protocol: 'websocket', kind: 'event' } },
+  {
+    name: '1 → 100, SET, WebSocket',
+    target: '≥ 0.7 × TCP',
+    load: { protocol: 'websocket', subscribers: 100, deliveriesPerMessage: 100, messages: 100_000, window: 4000 },
+  },
+  {
+    name: '1 → 1, SET, 1000 addresses, 1 subscription',
+    target: '–',
+    load: { addresses: 1000 },
+  },
+  {
+    name: '1 → 10 of 100, 10 000 subscriptions, 1000 addresses',
+    target: '≤ 1.5 × the row below per delivery',
+    load: {
+      addresses: 1000,
+      subscribers: 100,
+      // Subscriber i listens to 100 addresses of its own choice; every address has ten listeners.
+      patterns: Array.from({ length: 100 }, (_, i) =>
+        Array.from({ length: 100 }, (_, k) => `/bench/value${(i * 10 + k) % 1000}`),
+      ),
+      messages: 300_000,
+      deliveriesPerMessage: 10,
+      window: 10_000,
+    },
+  },
+  {
+    name: '1 → 10, 10 subscriptions, 1000 addresses',
+    target: '–',
+    load: { addresses: 1000, subscribers: 10, messages: 300_000, deliveriesPerMessage: 10, window: 10_000 },
+  },
+  { name: '1000 SET/s, latency, TCP', target: 'p50 ≤ 55 µs, p99 ≤ 1 ms', load: { rate: 1000, messages: 5000 } },
+  {
+    name: '1000 SET/s, latency, WebSocket',
+    target: '–',
+    load: { rate: 1000, messages: 5000, protocol: 'websocket' },
+  },
+]
+
+async function main(): Promise<void> {
+  const isJson = process.argv.includes('--json')
+  const rows: Row[] = []
+  const show = (row: Row) => {
+    rows.push(row)
+    if (!isJson) console.log(`| ${row.name} | ${format(row)} | ${row.target} |`)
+  }
+  if (!isJson) {
+    console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, medians of ${ROUNDS} runs\n`)
+    console.log('| Work | Measured | To reach |\n|---|---|---|')
+  }
+  show(await relayReference())
+  for (const { name, target, load } of scenarios) {
+    const results: LoadResult[] = []
+    for (let round = 0; round < ROUNDS; round++) results.push(await measure(load))
+    show({ name, target, unit: '', values: summary(results) })
+  }
+  show(await starting())
+  show(await holding())
+  if (isJson) console.log(JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, rows }, null, 2))
+}
+
+/** One run of one scenario against a fresh router, loaded from another process. */
+async function measure(load: Partial<LoadOptions>): Promise<LoadResult> {
+  const router = await startRouter()
+  const options = { ...base, ...load, port: router.port, pid: router.process.pid ?? 0 }
+  try {
+    return await loadInChild(options)
+  } finally {
+    await stopRouter(router)
+  }
+}
+
+function loadInChild(options: LoadOptions): Promise<LoadResult> {
+  return new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(import.meta.url), ['--load'], { serialization: 'json' })
+    child.once('message', (result) => {
+      resolve(result as unknown as LoadResult)
+      child.disconnect()
+    })
+    child.once('error', reject)
+    child.once('exit', (code) => code !== 0 && reject(new Error(`the load generator ended with ${code}`)))
+    child.send(options)
+  })
+}
+
+function summary(results: LoadResult[]): Record<string, number> {
+  const pick = (key: keyof LoadResult) => median(results.map((result) => result[key]))
+  return {
+    messagesPerSecond: pick('messagesPerSecond'),
+    deliveriesPerSecond: pick('deliveriesPerSecond'),
+    p50Us: pick('p50Us'),
+    p99Us: pick('p99Us'),
+    cpuUsPerDelivery: pick('cpuUsPerDelivery'),
+    lost: Math.max(...results.map(({ lost }) => lost)),
+    errors: Math.max(...results.map(({ errors }) => errors)),
+  }
+}
+
+/** Bytes of the same size through a Node process that only copies them from one socket to another. */
+async function relayReference(): Promise<Row> {
+  const rates: number[] = []
+  for (let round = 0; round < ROUNDS; round++) rates.push(await relayOnce())
+  return { name: 'bare Node relay of the same bytes, no protocol', target: '–', unit: '', values: { framesPerSecond: median(rates) } }
+}
+
+async function relayOnce(): Promise<number> {
+  const frameBytes = 42
+  const total = 1_000_000 * frameBytes
+  const relay = spawn(process.execPath, [
+    '-e',
+    'let to;const s=require("net").createServer(c=>{if(!to){to=c;return}c.on("data",d=>to.write(d))});s.listen(0,"127.0.0.1",()=>console.log(s.address().port))',
+  ])
+  const port = await new Promise<number>((resolve) => relay.stdout.once('data', (data) => resolve(Number(data))))
+  const dial = () =>
+    new Promise<Socket>((resolve) => {
+      const socket: Socket = connect(port, '127.0.0.1', () => resolve(socket))
+    })
+  const sink = await dial()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  const source = await dial()
+  let got = 0
+  const start = performance.now()
+  await new Promise<void>((resolve) => {
+    sink.on('data', (data: Buffer) => {
+      got += data.length
+      if (got >= total) resolve()
+    })
+    const batch = Buffer.alloc(1024 * frameBytes)
+    let sent = 0
+    const pump = () => {
+      while (sent < total) {
+        sent += batch.length
+        if (!source.write(batch)) return source.once('drain', pump)
+      }
+    }
+    pump()
+  })
+  const seconds = (performance.now() - start) / 1000
+  source.destroy()
+  sink.destroy()
+  relay.kill()
+  return total / frameBytes / seconds
+}
+
+/** Start to first WELCOME, and memory at rest beside that of a bare Node. */
+async function starting(): Promise<Row> {
+  const starts: number[] = []
+  const idle: number[] = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const router = await startRouter()
+    starts.push(router.startMs)
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    idle.push(residentMb(router.process.pid ?? 0))
+    await stopRouter(router)
+  }
+  const bare = spawn(process.execPath, ['-e', 'setInterval(()=>{},1e6)'])
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const bareMb = residentMb(bare.pid ?? 0)
+  bare.kill()
+  return {
+    name: 'start to first WELCOME; memory at rest above bare Node',
+    target: '≤ 250 ms; ≤ 15 MB',
+    unit: '',
+    values: { startMs: median(starts), idleMbAboveNode: median(idle) - bareMb, idleMb: median(idle) },
+  }
+}
+
+/** 100 000 params: memory above rest, and how soon a late joiner has them all. */
+async function holding(): Promise<Row> {
+  const count = 100_000
+  const router = await startRouter()
+  const before = residentMb(router.process.pid ?? 0)
+  await loadInChild({ ...base, port: router.port, subscribers: 0, deliveriesPerMessage: 0, messages: count, addresses: count, window: 10_000 })
+  await new Promise((resolve) => setTimeout(resolve, 2000))
+  const held = residentMb(router.process.pid ?? 0) - before
+  const joins: number[] = []
+  for (let round = 0; round < ROUNDS; round++) joins.push(await lateJoin(router.port, count))
+  await stopRouter(router)
+  return { name: '100 000 params held; late joiner has them', target: '≤ 60 MB; ≤ 1 s', unit: '', values: { heldMb: held, lateJoinMs: median(joins) } }
+}
+
+function lateJoin(port: number, count: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const start = performance.now()
+    const socket = connect(port, '127.0.0.1', () => socket.write(HELLO))
+    let rest = Buffer.alloc(0)
+    let got = 0
+    socket.on('error', reject)
+    socket.on('data', (chunk: Buffer) => {
+      rest = Buffer.concat([rest, chunk])
+      while (rest.length >= 4 && rest.length >= 4 + rest.readUInt16BE(2)) {
+        if (rest[4] === 0x23) got += rest.readUInt16BE(5)
+        rest = rest.subarray(4 + rest.readUInt16BE(2))
+      }
+      if (got < count) return
+      socket.destroy()
+      resolve(performance.now() - start)
+    })
+  })
+}
+
+/** The built router on a free port, with limits that let a benchmark through and everything else at its default. */
+async function startRouter(): Promise<Router> {
+  const folder = mkdtempSync(join(tmpdir(), 'clasp-edge-bench-'))
+  const port = await freePort()
+  const config = join(folder, 'config.yaml')
+  writeFileSync(
+    config,
+    `listen: { host: 127.0.0.1, port: ${port}, udp: false }\ndiscovery: { mdns: false, broadcast: false }\nsimulate: false\nlimits: { messagesPerSecond: 100000000 }\nlog: { level: warn }\n`,
+  )
+  const start = performance.now()
+  const child = spawn(process.execPath, [BUNDLE, 'run', '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] })
+  const startMs = await firstWelcome(port, start)
+  rmSync(folder, { recursive: true })
+  return { process: child, port, startMs }
+}
+
+/** Dials until the router answers HELLO with WELCOME. */
+async function firstWelcome(port: number, start: number): Promise<number> {
+  for (;;) {
+    const isWelcome = await new Promise<boolean>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(HELLO))
+      socket.on('error', () => resolve(false))
+      socket.on('data', (data: Buffer) => {
+        socket.destroy()
+        resolve(data[4] === 0x02)
+      })
+    })
+    if (isWelcome) return performance.now() - start
+    if (performance.now() - start > 10_000) throw new Error('the router did not start')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+function stopRouter({ process: child }: Router): Promise<void> {
+  return new Promise((resolve) => {
+    child.once('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}
+
+function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? 0
+}
+
+function format({ values }: Row): string {
+  const parts: string[] = []
+  const add = (key: string, text: (value: number) => string) => {
+    if (values[key] !== undefined) parts.push(text(values[key]))
+  }
+  add('framesPerSecond', (value) => `${(value / 1000).toFixed(0)} k frames/s`)
+  add('messagesPerSecond', (value) => `${(value / 1000).toFixed(0)} k msg/s`)
+  add('deliveriesPerSecond', (value) => `${(value / 1000).toFixed(0)} k deliveries/s`)
+  add('cpuUsPerDelivery', (value) => `${value.toFixed(3)} µs CPU per delivery`)
+  add('p50Us', (value) => `p50 ${value.toFixed(0)} µs`)
+  add('p99Us', (value) => `p99 ${value.toFixed(0)} µs`)
+  add('lost', (value) => `lost ${value}`)
+  add('startMs', (value) => `${value.toFixed(0)} ms`)
+  add('idleMbAboveNode', (value) => `${value.toFixed(1)} MB above Node`)
+  add('heldMb', (value) => `${value.toFixed(1)} MB`)
+  add('lateJoinMs', (value) => `${value.toFixed(0)} ms`)
+  return parts.join(', ')
+}
+
+if (process.argv.includes('--load')) {
+  process.once('message', async (options) => {
+    process.send?.(await runLoad(options as LoadOptions))
+  })
+} else {
+  await main()
+}
