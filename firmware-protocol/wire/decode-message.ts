@@ -1,3 +1,4 @@
+import { FEATURES, FEDERATION_OPS, PHASES, SIGNALS } from './codes.ts'
 import {
   ALL_SIGNALS_MASK,
   FeatureBit,
@@ -9,10 +10,21 @@ import {
   SubscribeOption,
   TTL_ABSOLUTE_BIT,
 } from './constants.ts'
-import { FEATURES, FEDERATION_OPS, PHASES, SIGNALS } from './codes.ts'
 import { DecodeError } from './errors.ts'
 import { decodeLegacy, isLegacy } from './legacy.ts'
-import type { Ack, ErrorMessage, Feature, Message, Publish, SetParam, Signal, SignalDefinition, SnapshotParam, SubscribeOptions, Ttl } from './message.ts'
+import type {
+  Ack,
+  ErrorMessage,
+  Feature,
+  Message,
+  Publish,
+  SetParam,
+  Signal,
+  SignalDefinition,
+  SnapshotParam,
+  SubscribeOptions,
+  Ttl,
+} from './message.ts'
 import { Reader } from './reader.ts'
 import { readTyped, readValue } from './value-codec.ts'
 
@@ -45,7 +57,11 @@ function readMessage(r: Reader, depth: number): Message {
         token: r.string('token') || undefined,
       }
     case MessageCode.announce:
-      return { type: 'ANNOUNCE', namespace: r.string('namespace'), signals: list(r, 'signals', () => readSignal(r, true)) }
+      return {
+        type: 'ANNOUNCE',
+        namespace: r.string('namespace'),
+        signals: list(r, 'signals', () => readSignal(r, true)),
+      }
     case MessageCode.federationSync:
       return readFederationSync(r)
     case MessageCode.subscribe:

@@ -1,3 +1,4 @@
+import { FEATURES, FEDERATION_OPS } from './codes.ts'
 import {
   ALL_SIGNALS_MASK,
   FeatureBit,
@@ -12,9 +13,19 @@ import {
   TTL_ABSOLUTE_BIT,
   ValueCode,
 } from './constants.ts'
-import { FEDERATION_OPS } from './codes.ts'
 import { EncodeError } from './errors.ts'
-import type { Bundle, FederationSync, Message, Publish, SetParam, Signal, SignalDefinition, SnapshotParam, Subscribe, Ttl } from './message.ts'
+import type {
+  Bundle,
+  FederationSync,
+  Message,
+  Publish,
+  SetParam,
+  Signal,
+  SignalDefinition,
+  SnapshotParam,
+  Subscribe,
+  Ttl,
+} from './message.ts'
 import { writeTyped, writeValue } from './value-codec.ts'
 import { Writer } from './writer.ts'
 
@@ -43,25 +54,33 @@ function writeMessage(w: Writer, m: Message): void {
         w.string(m.session, 'session')
       }
       w.string(m.name, 'name')
-      return w.string(m.token ?? '', 'token')
+      w.string(m.token ?? '', 'token')
+      return
     case 'ANNOUNCE':
       w.u8(MessageCode.announce, 'type')
       w.string(m.namespace, 'namespace')
-      return writeSignals(w, m.signals, true)
+      writeSignals(w, m.signals, true)
+      return
     case 'FEDERATION_SYNC':
-      return writeFederationSync(w, m)
+      writeFederationSync(w, m)
+      return
     case 'SUBSCRIBE':
-      return writeSubscribe(w, m)
+      writeSubscribe(w, m)
+      return
     case 'UNSUBSCRIBE':
       w.u8(MessageCode.unsubscribe, 'type')
-      return w.u32(m.id, 'id')
+      w.u32(m.id, 'id')
+      return
     case 'PUBLISH':
-      return writePublish(w, m)
+      writePublish(w, m)
+      return
     case 'SET':
-      return writeSet(w, m)
+      writeSet(w, m)
+      return
     case 'GET':
       w.u8(MessageCode.get, 'type')
-      return w.string(m.address, 'address')
+      w.string(m.address, 'address')
+      return
     case 'SNAPSHOT':
       w.u8(MessageCode.snapshot, 'type')
       w.u16(m.params.length, 'count of params')
@@ -74,9 +93,11 @@ function writeMessage(w: Writer, m: Message): void {
       if (m.from !== undefined) w.u64(m.from, 'from')
       if (m.to !== undefined) w.u64(m.to, 'to')
       if (m.limit !== undefined) w.u32(m.limit, 'limit')
-      return w.u8(maskOf(m.types), 'type mask')
+      w.u8(maskOf(m.types), 'type mask')
+      return
     case 'BUNDLE':
-      return writeBundle(w, m)
+      writeBundle(w, m)
+      return
     case 'SYNC':
       w.u8(MessageCode.sync, 'type')
       w.u8(bit(m.t2, 0x01) | bit(m.t3, 0x02), 'flags')
@@ -85,13 +106,19 @@ function writeMessage(w: Writer, m: Message): void {
       if (m.t3 !== undefined) w.u64(m.t3, 't3')
       return
     case 'PING':
-      return w.u8(MessageCode.ping, 'type')
+      w.u8(MessageCode.ping, 'type')
+      return
     case 'PONG':
-      return w.u8(MessageCode.pong, 'type')
+      w.u8(MessageCode.pong, 'type')
+      return
     case 'ACK':
       w.u8(MessageCode.ack, 'type')
       w.u8(
-        bit(m.address, 0x01) | bit(m.revision, 0x02) | bit(m.locked, 0x04) | bit(m.holder, 0x08) | bit(m.correlationId, 0x10),
+        bit(m.address, 0x01) |
+          bit(m.revision, 0x02) |
+          bit(m.locked, 0x04) |
+          bit(m.holder, 0x08) |
+          bit(m.correlationId, 0x10),
         'flags',
       )
       if (m.address !== undefined) w.string(m.address, 'address')
@@ -110,10 +137,12 @@ function writeMessage(w: Writer, m: Message): void {
       return
     case 'QUERY':
       w.u8(MessageCode.query, 'type')
-      return w.string(m.pattern, 'pattern')
+      w.string(m.pattern, 'pattern')
+      return
     case 'RESULT':
       w.u8(MessageCode.result, 'type')
-      return writeSignals(w, m.signals, false)
+      writeSignals(w, m.signals, false)
+      return
   }
 }
 
@@ -122,8 +151,8 @@ function bit(field: unknown, flag: number): number {
   return field === undefined ? 0 : flag
 }
 
-function featureBits(features: readonly (keyof typeof FeatureBit)[]): number {
-  return features.reduce((bits, feature) => bits | FeatureBit[feature], 0)
+function featureBits(features: readonly string[]): number {
+  return FEATURES.reduce((bits, feature) => bits | (features.includes(feature) ? FeatureBit[feature] : 0), 0)
 }
 
 function maskOf(types: readonly Signal[]): number {
@@ -191,7 +220,10 @@ function writePublish(w: Writer, m: Publish): void {
   const value = m.value ?? m.payload
   w.u8(MessageCode.publish, 'type')
   w.u8(
-    (SignalCode[m.signal ?? 'event'] << 5) | bit(m.timestamp, PublishFlag.timestamp) | bit(m.id, PublishFlag.id) | phase,
+    (SignalCode[m.signal ?? 'event'] << 5) |
+      bit(m.timestamp, PublishFlag.timestamp) |
+      bit(m.id, PublishFlag.id) |
+      phase,
     'flags',
   )
   w.string(m.address, 'address')

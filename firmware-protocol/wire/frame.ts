@@ -23,14 +23,19 @@ export interface DecodedFrame {
  * payload. Source: wire reference §2.
  */
 export function decodeFrame(bytes: Uint8Array, start = 0, end = bytes.length): DecodedFrame | DecodeError {
-  if (end - start < HEADER_BYTES) return new DecodeError('frame', `a frame has 4 bytes or more, got ${end - start}`, end)
+  if (end - start < HEADER_BYTES)
+    return new DecodeError('frame', `a frame has 4 bytes or more, got ${end - start}`, end)
   if (bytes[start] !== MAGIC) return new DecodeError('frame', `a frame starts with 53, got ${hex(bytes[start])}`, start)
   const flags = bytes[start + 1]
   const hasTimestamp = (flags & FrameFlag.timestamp) !== 0
   const payloadLength = (bytes[start + 2] << 8) | bytes[start + 3]
   const payloadAt = start + HEADER_BYTES + (hasTimestamp ? TIMESTAMP_BYTES : 0)
   if (payloadAt + payloadLength > end) {
-    return new DecodeError('frame', `the frame needs ${payloadAt + payloadLength - start} bytes, got ${end - start}`, end)
+    return new DecodeError(
+      'frame',
+      `the frame needs ${payloadAt + payloadLength - start} bytes, got ${end - start}`,
+      end,
+    )
   }
   const message = decodeMessage(bytes, payloadAt, payloadAt + payloadLength)
   if (message instanceof DecodeError) return message

@@ -60,7 +60,8 @@ export type FederationOp = 'declare_namespaces' | 'request_sync' | 'revision_vec
 export interface Hello {
   type: 'HELLO'
   version: number
-  features: Feature[]
+  /** Names that have no bit are kept from legacy peers and dropped by the encoder. */
+  features: string[]
   name: string
   token?: string
   capabilities?: { encryption: boolean; compression?: string }
@@ -68,7 +69,8 @@ export interface Hello {
 export interface Welcome {
   type: 'WELCOME'
   version: number
-  features: Feature[]
+  /** Names that have no bit are kept from legacy peers and dropped by the encoder. */
+  features: string[]
   time: U64
   session: string
   name: string

@@ -45,12 +45,13 @@ export function readValue(r: Reader, code: number, depth = 0): Value {
     for (let i = 0; i < count && r.failure === undefined; i++) items.push(readTyped(r, depth + 1))
     return { type: 'array', value: items }
   }
-  const entries: [string, Value][] = []
+  // Of duplicate keys the last one counts.
+  const entries = new Map<string, Value>()
   for (let i = 0; i < count && r.failure === undefined; i++) {
     const key = r.string('map key')
-    entries.push([key, readTyped(r, depth + 1)])
+    entries.set(key, readTyped(r, depth + 1))
   }
-  return { type: 'map', value: entries }
+  return { type: 'map', value: [...entries] }
 }
 
 /** Reads a type byte and its value. */
@@ -65,24 +66,33 @@ export function writeValue(w: Writer, value: Value, depth = 0): void {
     case 'null':
       return
     case 'bool':
-      return w.u8(value.value ? 1 : 0, 'bool value')
+      w.u8(value.value ? 1 : 0, 'bool value')
+      return
     case 'i8':
-      return w.i8(value.value, 'i8 value')
+      w.i8(value.value, 'i8 value')
+      return
     case 'i16':
-      return w.i16(value.value, 'i16 value')
+      w.i16(value.value, 'i16 value')
+      return
     case 'i32':
-      return w.i32(value.value, 'i32 value')
+      w.i32(value.value, 'i32 value')
+      return
     case 'i64':
-      return w.i64(value.value, 'i64 value')
+      w.i64(value.value, 'i64 value')
+      return
     case 'f32':
-      return w.f32(value.value)
+      w.f32(value.value)
+      return
     case 'f64':
-      return w.f64(value.value)
+      w.f64(value.value)
+      return
     case 'string':
-      return w.string(value.value, 'string value')
+      w.string(value.value, 'string value')
+      return
     case 'bytes':
       w.u16(value.value.length, 'length of bytes value')
-      return w.raw(value.value)
+      w.raw(value.value)
+      return
   }
   if (depth >= MAX_VALUE_DEPTH) throw new EncodeError(`values are nested deeper than ${MAX_VALUE_DEPTH}`)
   w.u16(value.value.length, `count of ${value.type}`)

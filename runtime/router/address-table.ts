@@ -1,7 +1,7 @@
 /** Hot path: `find` runs for every SET and PUBLISH. */
 
 import { decodeUtf8 } from '../../firmware-protocol/wire/utf8.ts'
-import { Arena } from './arena.ts'
+import type { Arena } from './arena.ts'
 import type { Param } from './param.ts'
 import { isReserved } from './reserved.ts'
 import type { Route } from './routes.ts'

@@ -3,8 +3,8 @@ import type { AddressEntry } from './address-table.ts'
 import { readU16, readU64 } from './bytes.ts'
 import type { Core } from './core.ts'
 import type { Fanout } from './fanout.ts'
-import { PublishView } from './publish-view.ts'
 import type { PublishPath } from './publish-path.ts'
+import { PublishView } from './publish-view.ts'
 import type { Schedule } from './schedule.ts'
 import type { Session } from './session.ts'
 import type { SetPath } from './set-path.ts'
@@ -59,7 +59,11 @@ export class Bundles {
       const revision = this.execute(session, inner)
       if (revision !== undefined) session.reply({ type: 'ACK', revision: revision === 0 ? undefined : revision })
     } else if (delayMs > horizonSeconds * 1000) {
-      core.refuse(session, 400, `Bundle rejected: its time is more than ${horizonSeconds} s ahead of the router's clock`)
+      core.refuse(
+        session,
+        400,
+        `Bundle rejected: its time is more than ${horizonSeconds} s ahead of the router's clock`,
+      )
     } else if (this.schedule.size >= maxScheduled) {
       core.refuse(session, 429, `Bundle rejected: ${maxScheduled} bundles are waiting already`)
     } else {
@@ -123,7 +127,8 @@ export class Bundles {
       if (entry === null) return { code: 400, message: `Bundle rejected: ${core.addressProblem}` }
       const refusal = this.publishes.authorise(session, entry)
       if (refusal !== null) return rejected('PUBLISH', refusal.code, refusal.message, entry)
-      if (view.end - view.at > 65_535) return { code: 400, message: 'Bundle rejected: value too large', address: entry.text }
+      if (view.end - view.at > 65_535)
+        return { code: 400, message: 'Bundle rejected: value too large', address: entry.text }
       inner.push({ publish: view, entry })
     }
     return null

@@ -1,6 +1,14 @@
 /** Hot path. */
 
-import { ENCODING_VERSION, HEADER_BYTES, MAGIC, MessageCode, Qos, SetFlag, SignalCode } from '../../firmware-protocol/wire/constants.ts'
+import {
+  ENCODING_VERSION,
+  HEADER_BYTES,
+  MAGIC,
+  MessageCode,
+  Qos,
+  SetFlag,
+  SignalCode,
+} from '../../firmware-protocol/wire/constants.ts'
 import type { AddressEntry } from './address-table.ts'
 import { putBytes, putU16, putU32, putU64, readNumber } from './bytes.ts'
 import type { Core } from './core.ts'

@@ -32,7 +32,8 @@ export class LegacyPath {
       bytes = encodeMessage(compact(message))
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error
-      return this.core.refuse(session, 400, `not representable in the compact form: ${error.message}`)
+      this.core.refuse(session, 400, `not representable in the compact form: ${error.message}`)
+      return
     }
     if (message.type === 'SET') this.sets.accept(session, bytes, 0, bytes.length)
     else if (message.type === 'BUNDLE') this.bundles.accept(session, bytes, 0, bytes.length)

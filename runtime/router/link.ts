@@ -77,7 +77,13 @@ export interface LinkAcceptor {
   attach(link: Link): LinkHandler
 }
 
-export const bareFraming: Framing = { id: 0, name: 'bare', headerBytes: () => 0, putHeader: () => {}, headerBytesAt: () => 0 }
+export const bareFraming: Framing = {
+  id: 0,
+  name: 'bare',
+  headerBytes: () => 0,
+  putHeader: () => {},
+  headerBytesAt: () => 0,
+}
 
 /** TCP as upstream and the Arduino library speak it: a u32 length in front of each frame (transport reference §4.1). */
 export const prefixedFraming: Framing = {

@@ -1,6 +1,6 @@
-import { type DecodedFrame, decodeFrame, encodeFrame, frameLength } from '../../firmware-protocol/wire/frame.ts'
-import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { MAX_FRAME_BYTES } from '../../firmware-protocol/wire/constants.ts'
+import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
+import { type DecodedFrame, decodeFrame, encodeFrame, frameLength } from '../../firmware-protocol/wire/frame.ts'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
 import { bareFraming, type CloseCode, type Link, type LinkHandler, type LinkLimits } from './link.ts'
 import { OutputBuffer } from './output.ts'

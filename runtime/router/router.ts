@@ -142,15 +142,19 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     const code = bytes[at]
     this.received[code]++
     if (session.rate !== null && code !== MessageCode.ping && code !== MessageCode.pong) {
-      if (!session.rate.take(1, this.now)) return this.overRate(session)
+      if (!session.rate.take(1, this.now)) {
+        this.overRate(session)
+        return
+      }
     }
     if (session.isPaging) this.snapshots.beforeRequest(session, code)
-    let isWellFormed: boolean
+    let isWellFormed = true
     if (code === MessageCode.set) isWellFormed = this.sets.accept(session, bytes, at, stop)
     else if (code === MessageCode.publish) isWellFormed = this.publishes.accept(session, bytes, at, stop)
     else if (code === MessageCode.bundle) isWellFormed = this.bundles.accept(session, bytes, at, stop)
-    else return this.onOther(session, bytes, at, stop)
-    if (!isWellFormed) this.onUndecodable(session, `malformed ${MESSAGE_NAMES.find((name) => MessageCode[name] === code)}`)
+    else this.onOther(session, bytes, at, stop)
+    if (!isWellFormed)
+      this.onUndecodable(session, `malformed ${MESSAGE_NAMES.find((name) => MessageCode[name] === code)}`)
   }
 
   /** After HELLO a bad frame costs nothing but a count; before it, the connection. Router reference §2.5, §3.1. */
@@ -244,11 +248,13 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     session.isFederationPeer = features.includes('federation')
     session.access = access
     const { maxMessagesPerSecond } = this.options
-    session.rate = maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, this.now) : null
+    session.rate =
+      maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, this.now) : null
     session.connectedAtUs = this.wallUs
     session.opened()
     this.sessions.set(session.id, session)
-    if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY) this.watchExpiry(session, access.expiresAtUs)
+    if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY)
+      this.watchExpiry(session, access.expiresAtUs)
     this.log.info('session started', { session: session.id, name, remote: session.link.remote })
     session.reply({
       type: 'WELCOME',
@@ -270,33 +276,43 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private dispatch(session: Session, message: Message): void {
     switch (message.type) {
       case 'HELLO':
-        return this.hello(session, message)
+        this.hello(session, message)
+        return
       case 'SUBSCRIBE':
-        return this.subscriptions.subscribe(session, message)
+        this.subscriptions.subscribe(session, message)
+        return
       case 'UNSUBSCRIBE':
-        return this.subscriptions.unsubscribe(session, message.id)
+        this.subscriptions.unsubscribe(session, message.id)
+        return
       case 'GET':
-        return this.get(session, message.address)
+        this.get(session, message.address)
+        return
       case 'PING':
-        return session.reply({ type: 'PONG' })
+        session.reply({ type: 'PONG' })
+        return
       case 'SYNC': {
         const t2 = this.clock.wallUs()
-        return session.reply({ type: 'SYNC', t1: message.t1, t2, t3: t2 })
+        session.reply({ type: 'SYNC', t1: message.t1, t2, t3: t2 })
+        return
       }
       case 'QUERY':
-        return this.signals.query(session, message.pattern)
+        this.signals.query(session, message.pattern)
+        return
       case 'ANNOUNCE':
-        return this.signals.announce(session, message)
+        this.signals.announce(session, message)
+        return
       case 'REPLAY':
-        return this.refuse(session, 501, 'Journal not configured on this router', message.pattern)
+        this.refuse(session, 501, 'Journal not configured on this router', message.pattern)
+        return
       case 'FEDERATION_SYNC':
-        return session.isFederationPeer
-          ? this.refuse(session, 501, 'This router does not accept federation peers')
-          : this.refuse(session, 403, 'FederationSync requires federation feature')
+        if (session.isFederationPeer) this.refuse(session, 501, 'This router does not accept federation peers')
+        else this.refuse(session, 403, 'FederationSync requires federation feature')
+        return
       case 'SET':
       case 'PUBLISH':
       case 'BUNDLE':
-        return this.legacy.accept(session, message)
+        this.legacy.accept(session, message)
+        return
       default:
         // WELCOME, SNAPSHOT, PONG, ACK, ERROR and RESULT mean nothing from a client.
         return

@@ -162,7 +162,10 @@ export class Session implements LinkHandler {
   deliver(frame: Uint8Array, start: number, end: number): void {
     if (this.state === 'closed') return
     if (this.collecting !== null) this.collecting.flush()
-    if (end - start > this.link.limits.maxFrameBytes) return this.countDrops(1)
+    if (end - start > this.link.limits.maxFrameBytes) {
+      this.countDrops(1)
+      return
+    }
     this.delivered++
     if (this.queue === null) {
       this.put(frame, start, end)

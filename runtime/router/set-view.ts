@@ -61,7 +61,8 @@ export class SetView {
     this.addressEnd = valueAt
     this.valueAt = valueAt
     this.code = code
-    if (code !== ValueCode.f64 && code !== ValueCode.i64 && !isCanonical(bytes, code, valueAt, this.valueEnd)) this.widen()
+    if (code !== ValueCode.f64 && code !== ValueCode.i64 && !isCanonical(bytes, code, valueAt, this.valueEnd))
+      this.widen()
     return true
   }
 

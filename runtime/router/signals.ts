@@ -1,6 +1,6 @@
+import { encodeMessage } from '../../firmware-protocol/wire/encode-message.ts'
 import type { Announce, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
-import { encodeMessage } from '../../firmware-protocol/wire/encode-message.ts'
 import type { Core } from './core.ts'
 import type { Session } from './session.ts'
 
@@ -27,12 +27,16 @@ export class Signals {
 
   announce(session: Session, message: Announce): void {
     const { core } = this
-    const forbidden = message.signals.find(({ address }) => session.access !== null && !session.access.canWrite(address))
+    const forbidden = message.signals.find(
+      ({ address }) => session.access !== null && !session.access.canWrite(address),
+    )
     if (forbidden !== undefined) {
       core.refuse(session, 301, 'Insufficient scope for announce operation', forbidden.address)
       return
     }
-    const added = new Set(message.signals.map(({ address }) => address).filter((address) => !this.byAddress.has(address)))
+    const added = new Set(
+      message.signals.map(({ address }) => address).filter((address) => !this.byAddress.has(address)),
+    )
     if (this.byAddress.size + added.size > core.options.maxSignals) {
       core.refuse(session, 429, `Signal limit reached (max ${core.options.maxSignals})`)
       return

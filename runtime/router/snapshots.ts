@@ -102,11 +102,18 @@ export class Snapshots {
     while (requests.length > 0 && session.isOpen) {
       const request = requests[0]
       while (request.next >= 0) {
-        if (!isForced && looked > PARAMS_PER_SLICE) return this.continueNextTurn(session)
-        if (!isForced && session.link.output.length + session.link.backlogBytes > this.core.options.queue.highWaterBytes) {
+        if (!isForced && looked > PARAMS_PER_SLICE) {
+          this.continueNextTurn(session)
+          return
+        }
+        if (
+          !isForced &&
+          session.link.output.length + session.link.backlogBytes > this.core.options.queue.highWaterBytes
+        ) {
           session.onRoom = () => this.advance(session)
           // Output that the kernel takes at once brings no drain event.
-          return this.continueNextTurn(session)
+          this.continueNextTurn(session)
+          return
         }
         looked += this.sendNextPage(session, request)
       }

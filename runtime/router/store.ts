@@ -3,15 +3,22 @@
 import { SetFlag, TTL_ABSOLUTE_BIT, ValueCode } from '../../firmware-protocol/wire/constants.ts'
 import type { AddressEntry, AddressTable } from './address-table.ts'
 import { type Arena, fitsSameBlock } from './arena.ts'
+import { compareNumbers } from './bytes.ts'
 import { EvictionOrder } from './eviction-order.ts'
 import { mergeMaps } from './merge.ts'
 import type { ConflictStrategy, RouterOptions } from './options.ts'
 import { Param, TtlMode, type Writer } from './param.ts'
-import { compareNumbers } from './bytes.ts'
 import type { Policies, ResolvedPolicy } from './policies.ts'
 import type { Undo } from './undo.ts'
 
-export const Refusal = { none: 0, revisionConflict: 1, lockHeld: 2, conflictRejected: 3, atCapacity: 4, tooLarge: 5 } as const
+export const Refusal = {
+  none: 0,
+  revisionConflict: 1,
+  lockHeld: 2,
+  conflictRejected: 3,
+  atCapacity: 4,
+  tooLarge: 5,
+} as const
 export type Refusal = (typeof Refusal)[keyof typeof Refusal]
 
 /** No expected revision, no TTL. */
@@ -87,7 +94,8 @@ export class Store {
     const policy = this.policies.of(entry)
     let param = this.get(entry, now)
     if (param === null) {
-      if (this.params.length >= this.options.maxParams && this.undo === null && !this.makeRoom()) return Refusal.atCapacity
+      if (this.params.length >= this.options.maxParams && this.undo === null && !this.makeRoom())
+        return Refusal.atCapacity
       param = this.create(entry, writer)
       if (this.undo !== null) this.undo.push({ param, before: null })
       param.holder = (flags & SetFlag.lock) !== 0 ? writer : null

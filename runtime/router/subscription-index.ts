@@ -1,4 +1,9 @@
-import { compileSegment, type PatternSegment, segmentMatches, segmentsOf } from '../../firmware-protocol/wire/pattern.ts'
+import {
+  compileSegment,
+  type PatternSegment,
+  segmentMatches,
+  segmentsOf,
+} from '../../firmware-protocol/wire/pattern.ts'
 import type { Subscription } from './subscription.ts'
 
 /** A place in the tree of patterns, with the subscriptions whose pattern ends there. */

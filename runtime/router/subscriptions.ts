@@ -1,4 +1,9 @@
-import { ALL_SIGNALS_MASK, ASSIGNED_SIGNALS_MASK, MessageCode, SignalCode } from '../../firmware-protocol/wire/constants.ts'
+import {
+  ALL_SIGNALS_MASK,
+  ASSIGNED_SIGNALS_MASK,
+  MessageCode,
+  SignalCode,
+} from '../../firmware-protocol/wire/constants.ts'
 import type { Signal, Subscribe } from '../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Core } from './core.ts'

@@ -43,7 +43,10 @@ export class PrefixedDeframer implements Deframer {
     }
     while (end - at >= 4) {
       const length = readU32(chunk, at)
-      if (length > MAX_PREFIXED_BYTES) return this.refuse(length)
+      if (length > MAX_PREFIXED_BYTES) {
+        this.refuse(length)
+        return
+      }
       const next = at + 4 + length
       if (next > end) break
       if (!this.sink.onUnit(chunk, at + 4, next)) return

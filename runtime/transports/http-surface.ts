@@ -54,12 +54,16 @@ export class HttpSurface {
     request.resume()
     response.shouldKeepAlive = false
     const route = this.routes.get((request.url ?? '').split('?', 1)[0])
-    if (route !== undefined) return this.run(route, request, response)
-    if (isWebSocketUpgrade(request))
-      return answerText(response, 400, 'a WebSocket needs the header Connection: Upgrade\n')
-    if (PROBE_METHODS.includes(request.method ?? '')) return answerText(response, 200, 'ok\n')
-    response.setHeader('Allow', PROBE_METHODS.join(', '))
-    answerText(response, 405, `${request.method} is not supported\n`)
+    if (route !== undefined) {
+      this.run(route, request, response)
+    } else if (isWebSocketUpgrade(request)) {
+      answerText(response, 400, 'a WebSocket needs the header Connection: Upgrade\n')
+    } else if (PROBE_METHODS.includes(request.method ?? '')) {
+      answerText(response, 200, 'ok\n')
+    } else {
+      response.setHeader('Allow', PROBE_METHODS.join(', '))
+      answerText(response, 405, `${request.method} is not supported\n`)
+    }
   }
 
   private run(route: HttpRoute, request: IncomingMessage, response: ServerResponse): void {

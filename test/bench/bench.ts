@@ -101,7 +101,9 @@ async function main(): Promise<void> {
     if (!isJson) console.log(`| ${row.name} | ${format(row)} | ${row.target} |`)
   }
   if (!isJson) {
-    console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, medians of ${ROUNDS} runs\n`)
+    console.log(
+      `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, medians of ${ROUNDS} runs\n`,
+    )
     console.log('| Work | Measured | To reach |\n|---|---|---|')
   }
   show(await relayReference())
@@ -156,7 +158,12 @@ function summary(results: LoadResult[]): Record<string, number> {
 async function relayReference(): Promise<Row> {
   const rates: number[] = []
   for (let round = 0; round < ROUNDS; round++) rates.push(await relayOnce())
-  return { name: 'bare Node relay of the same bytes, no protocol', target: '–', unit: '', values: { framesPerSecond: median(rates) } }
+  return {
+    name: 'bare Node relay of the same bytes, no protocol',
+    target: '–',
+    unit: '',
+    values: { framesPerSecond: median(rates) },
+  }
 }
 
 async function relayOnce(): Promise<number> {
@@ -226,13 +233,26 @@ async function holding(): Promise<Row> {
   const count = 100_000
   const router = await startRouter()
   const before = residentMb(router.process.pid ?? 0)
-  await loadInChild({ ...base, port: router.port, subscribers: 0, deliveriesPerMessage: 0, messages: count, addresses: count, window: 10_000 })
+  await loadInChild({
+    ...base,
+    port: router.port,
+    subscribers: 0,
+    deliveriesPerMessage: 0,
+    messages: count,
+    addresses: count,
+    window: 10_000,
+  })
   await new Promise((resolve) => setTimeout(resolve, 2000))
   const held = residentMb(router.process.pid ?? 0) - before
   const joins: number[] = []
   for (let round = 0; round < ROUNDS; round++) joins.push(await lateJoin(router.port, count))
   await stopRouter(router)
-  return { name: '100 000 params held; late joiner has them', target: '≤ 60 MB; ≤ 1 s', unit: '', values: { heldMb: held, lateJoinMs: median(joins) } }
+  return {
+    name: '100 000 params held; late joiner has them',
+    target: '≤ 60 MB; ≤ 1 s',
+    unit: '',
+    values: { heldMb: held, lateJoinMs: median(joins) },
+  }
 }
 
 function lateJoin(port: number, count: number): Promise<number> {

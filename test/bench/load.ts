@@ -155,7 +155,10 @@ class Load {
     const { addresses, kind } = this.options
     return Array.from({ length: addresses }, (_, i) => {
       const address = string(`/bench/value${i}`)
-      const head = kind === 'set' ? [Buffer.from([SET, 0x05]), address] : [Buffer.from([PUBLISH, 0x20]), address, Buffer.from([1, 5])]
+      const head =
+        kind === 'set'
+          ? [Buffer.from([SET, 0x05]), address]
+          : [Buffer.from([PUBLISH, 0x20]), address, Buffer.from([1, 5])]
       return this.framed(frame(0x41, Buffer.concat([...head, Buffer.alloc(8)])))
     })
   }
@@ -246,7 +249,10 @@ class Load {
       prefix.writeUInt32BE(bytes.length)
       return Buffer.concat([prefix, bytes])
     }
-    const head = bytes.length < 126 ? Buffer.from([0x82, 0x80 | bytes.length]) : Buffer.from([0x82, 0xfe, bytes.length >> 8, bytes.length])
+    const head =
+      bytes.length < 126
+        ? Buffer.from([0x82, 0x80 | bytes.length])
+        : Buffer.from([0x82, 0xfe, bytes.length >> 8, bytes.length])
     const masked = Buffer.from(bytes)
     mask(masked, 0, masked.length, 0)
     return Buffer.concat([head, MASK, masked])
