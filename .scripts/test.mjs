@@ -29,7 +29,8 @@ function testsBelow(path) {
 }
 
 const tests = (chosen.length > 0 ? chosen : ['test']).flatMap((path) => testsBelow(join(root, path)))
-const out = join(root, 'dist', 'test')
+// A folder of its own for chosen tests, so that several runs do not get in each other's way.
+const out = join(root, 'dist', chosen.length > 0 ? `test-${process.pid}` : 'test')
 rmSync(out, { recursive: true, force: true })
 const esbuild = await import('esbuild')
 await esbuild.build({
@@ -49,4 +50,6 @@ await esbuild.build({
   logLevel: 'warning',
 })
 const files = tests.map((path) => join(out, relative(join(root, 'test'), path).replace(/\.ts$/, '.mjs')))
-process.exit(run(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...files]))
+const code = run(process.execPath, ['--enable-source-maps', '--test', '--test-timeout=120000', '--test-reporter=spec', ...files])
+if (chosen.length > 0) rmSync(out, { recursive: true, force: true })
+process.exit(code)

@@ -1,1 +1,90 @@
-process.exit(0)
+import { nearest } from '../config/nearest.ts'
+import { UsageError } from './command.ts'
+import { commands } from './commands/index.ts'
+import { commandHelp, overallHelp } from './help.ts'
+import { parseArguments } from './parse-arguments.ts'
+import { processTerminal } from './terminal.ts'
+
+const USAGE = 2
+const FAILURE = 1
+/** 128 + SIGINT, as shells have it. */
+const INTERRUPTED = 130
+
+const terminal = processTerminal()
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [first, ...rest] = argv
+  if (first === undefined) {
+    terminal.note(overallHelp(terminal))
+    return USAGE
+  }
+  if (first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
+    terminal.line(overallHelp(terminal))
+    return 0
+  }
+  const name = first === '--version' || first === '-v' ? 'version' : first === 'help' ? rest[0] : first
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (entry === undefined) {
+    const near = nearest(name, Object.keys(commands))
+    const hint = near === undefined ? 'clasp-edge --help lists them' : `did you mean "${near}"?`
+    const what = name.startsWith('-') ? `no option ${name} here; options come behind a command` : `no command "${name}"`
+    terminal.note(`clasp-edge: there is ${what}: ${hint}`)
+    return USAGE
+  }
+  const command = await entry.load()
+  try {
+    const { values, args } = parseArguments(command, first === 'help' ? ['--help'] : rest)
+    if (values.help) {
+      terminal.line(commandHelp(name, command, terminal))
+      return 0
+    }
+    return (await command.run({ values, args, terminal, signal: interruption() })) ?? 0
+  } catch (error) {
+    return failure(error as Error, name)
+  }
+}
+
+/** Aborted by the first SIGINT or SIGTERM; the second ends the process at once. */
+function interruption(): AbortSignal {
+  const aborter = new AbortController()
+  const onSignal = () => {
+    if (aborter.signal.aborted) process.exit(INTERRUPTED)
+    aborter.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return aborter.signal
+}
+
+/** By name, so that the classes need not be loaded. Their messages are made for the operator. */
+const OPERATOR_ERRORS = ['CommandError', 'ClientError', 'ListenError']
+
+function failure(error: Error, command: string): number {
+  if ('kind' in error && error.kind === 'aborted') return INTERRUPTED
+  if (error instanceof UsageError) {
+    terminal.note(`clasp-edge ${command}: ${error.message}`)
+    terminal.note(`clasp-edge ${command} --help tells how it is used`)
+    return USAGE
+  }
+  if (error.name === 'ConfigError') {
+    terminal.note(error.message)
+    return USAGE
+  }
+  if (OPERATOR_ERRORS.includes(error.name)) {
+    terminal.note(`clasp-edge ${command}: ${error.message}`)
+    return FAILURE
+  }
+  terminal.note(`clasp-edge ${command}: this is a bug, please report it with these lines:\n${error.stack ?? error}`)
+  return FAILURE
+}
+
+// The reader of the output may go away (`| head`): there is nobody left to write to, and nothing wrong.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : FAILURE))
+}
+
+main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code
+  // Commands let go of everything they hold; what still waits (name look-ups, an unread pipe) must not keep us.
+  process.exit()
+})

@@ -1,4 +1,7 @@
 import { MAX_BUNDLE_DEPTH, MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
+import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
+import { isLegacy } from '../../firmware-protocol/wire/legacy.ts'
 import type { AddressEntry } from './address-table.ts'
 import { readU16, readU64 } from './bytes.ts'
 import type { Core } from './core.ts'
@@ -67,7 +70,10 @@ export class Bundles {
     } else if (this.schedule.size >= maxScheduled) {
       core.refuse(session, 429, `Bundle rejected: ${maxScheduled} bundles are waiting already`)
     } else {
-      this.schedule.add(core.now + delayMs, () => this.execute(session, inner))
+      this.schedule.add(core.now + delayMs, () => {
+        core.beginTurn()
+        this.execute(session, inner)
+      })
       session.reply({ type: 'ACK' })
     }
     return true
@@ -130,8 +136,11 @@ export class Bundles {
       if (view.end - view.at > 65_535)
         return { code: 400, message: 'Bundle rejected: value too large', address: entry.text }
       inner.push({ publish: view, entry })
+      return null
     }
-    return null
+    // Ignored, but not if it is no message at all: then the frame is damaged, and no part of it is to be trusted.
+    // The legacy form has no place inside a compact bundle.
+    return isLegacy(code) || decodeMessage(bytes, at, stop) instanceof DecodeError ? MALFORMED : null
   }
 
   /** Applies all SETs or none, then delivers. Returns the revision of the last SET, 0 without one, undefined when refused. */

@@ -17,9 +17,24 @@ export interface Timer {
   cancel(): void
 }
 
+/** Wall clock minus monotonic clock, ms. */
+let wallOffset = Date.now() - performance.now()
+
+/**
+ * The wall clock in µs. JavaScript offers it in whole milliseconds only: the monotonic clock supplies the fraction, and
+ * is corrected whenever it leaves the current millisecond, so that steps of the wall clock are followed at once.
+ */
+function wallClockUs(): number {
+  const fine = performance.now() + wallOffset
+  const coarse = Date.now()
+  const error = fine < coarse ? fine - coarse : fine >= coarse + 1 ? fine - coarse - 0.999 : 0
+  wallOffset -= error
+  return Math.floor((fine - error) * 1000)
+}
+
 export const systemClock: Clock = {
   now: () => performance.now(),
-  wallUs: () => Date.now() * 1000,
+  wallUs: wallClockUs,
   timer(delayMs, callback) {
     const handle = setTimeout(callback, Math.max(0, delayMs))
     handle.unref()

@@ -16,7 +16,7 @@ import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './lin
 import { LocalLink } from './local-link.ts'
 import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
-import type { AddressPolicy, RouterOptions } from './options.ts'
+import type { RouterOptions } from './options.ts'
 import { Writer } from './param.ts'
 import { PeerSignalling } from './peer-signalling.ts'
 import { PublishPath } from './publish-path.ts'
@@ -62,6 +62,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly subscriptions = new Subscriptions(this, this.snapshots)
   private readonly signals = new Signals(this)
   private readonly connections = new Set<Session>()
+  /** Until HELLO: when it must have come; after it: when the permission ends. */
   private readonly deadlines = new Map<Session, Timer>()
   private readonly received = new Float64Array(256)
   private readonly startedAt: number
@@ -173,8 +174,10 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.log.info('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
   }
 
-  replacePolicies(policies: readonly AddressPolicy[]): void {
-    this.policies.replace(policies)
+  /** Takes over new options while running. Memory sizes keep their value, rates count for sessions that start later. */
+  reconfigure(options: RouterOptions): void {
+    Object.assign(this.options, options)
+    this.policies.replace(options.policies)
   }
 
   /** Closes every session and stops every timer. */
@@ -347,13 +350,14 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private watchExpiry(session: Session, expiresAtUs: number): void {
     const delayMs = (expiresAtUs - this.wallUs) / 1000
     const { writer } = session
-    this.clock.timer(Math.min(delayMs, 86_400_000), () => {
+    const timer = this.clock.timer(Math.min(delayMs, 86_400_000), () => {
       if (!session.isOpen || session.writer !== writer) return
       this.beginTurn()
       if (this.clock.wallUs() < expiresAtUs) return this.watchExpiry(session, expiresAtUs)
       this.refuse(session, 302, 'Token has expired')
       session.close(CloseCode.policy, 'Token has expired')
     })
+    this.deadlines.set(session, timer)
   }
 
   private readonly sweep = (): void => {

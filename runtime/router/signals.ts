@@ -2,6 +2,7 @@ import { encodeMessage } from '../../firmware-protocol/wire/encode-message.ts'
 import type { Announce, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Core } from './core.ts'
+import { isReserved, RESERVED_REFUSAL } from './reserved.ts'
 import type { Session } from './session.ts'
 
 interface KnownSignal {
@@ -32,6 +33,11 @@ export class Signals {
     )
     if (forbidden !== undefined) {
       core.refuse(session, 301, 'Insufficient scope for announce operation', forbidden.address)
+      return
+    }
+    const reserved = message.signals.find(({ address }) => isReserved(address))
+    if (reserved !== undefined && !session.isInternal) {
+      core.refuse(session, RESERVED_REFUSAL.code, RESERVED_REFUSAL.message, reserved.address)
       return
     }
     const added = new Set(

@@ -1,4 +1,10 @@
-import { ENCODING_VERSION, HEADER_BYTES, MAGIC, MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import {
+  ENCODING_VERSION,
+  HEADER_BYTES,
+  MAGIC,
+  MessageCode,
+  ValueCode,
+} from '../../firmware-protocol/wire/constants.ts'
 import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
 import type { Core } from './core.ts'
@@ -140,8 +146,9 @@ export class Snapshots {
     let at = 3
     let count = 0
     let looked = 0
+    let isFull = false
     request.next = Math.min(request.next, params.length - 1)
-    while (request.next >= 0 && count < MAX_PARAMS_PER_SNAPSHOT && looked < PARAMS_PER_SLICE) {
+    while (request.next >= 0 && !isFull && count < MAX_PARAMS_PER_SNAPSHOT && looked < PARAMS_PER_SLICE) {
       const param = params[request.next]
       looked++
       const isWanted = request.pattern === null || request.pattern.matches(param.entry.text)
@@ -153,6 +160,8 @@ export class Snapshots {
         } else {
           at += length
           count++
+          // Small devices skip nothing of a value that they cannot read, so nothing may stand behind it.
+          isFull = limit < MAX_SNAPSHOT_BYTES && param.valueCode >= ValueCode.array
         }
       }
       request.next--

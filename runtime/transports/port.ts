@@ -7,13 +7,20 @@ import type { HttpRoute, HttpSurface } from './http-surface.ts'
 import { LinkSweep } from './link-sweep.ts'
 import { explainListenFailure, ListenError } from './listen-error.ts'
 
+/** Contents of the PEM files; the passphrase is that of an encrypted key. */
+export interface TlsFiles {
+  cert: Buffer | string
+  key: Buffer | string
+  passphrase?: string
+}
+
 export interface PortOptions {
   /** Address to listen on; default all, IPv6 and IPv4. */
   host?: string
   /** 0 takes any free one. */
   port: number
   /** PEM. With it, TLS is accepted on the same port. */
-  tls?: { cert: Buffer | string; key: Buffer | string }
+  tls?: TlsFiles
   /** From the accept until the protocol is known and, for HTTP, until the request is answered. Default 10 000. */
   handshakeTimeoutMs?: number
   /** A link that brings nothing for so long is closed; 0 = never. Default 300 000. */
@@ -29,6 +36,11 @@ export interface PortOptions {
 }
 
 const KEEP_ALIVE_MS = 30_000
+/**
+ * Connections that the kernel holds for us (it may allow fewer: net.core.somaxconn). Node accepts one per turn of the event
+ * loop, and whoever finds the queue full tries again only after a second.
+ */
+const BACKLOG = 4096
 /** Connections beyond `maxConnections` that are heard out for their protocol, to be refused in its terms. */
 const MAX_REFUSALS_AT_A_TIME = 64
 
@@ -50,7 +62,7 @@ export async function listenPort(
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ port: options.port, host: options.host, backlog: 1024 }, () => {
+      server.listen({ port: options.port, host: options.host, backlog: BACKLOG }, () => {
         server.removeListener('error', reject)
         resolve()
       })
@@ -62,7 +74,7 @@ export async function listenPort(
   return new PortListener(server, options, tls, acceptor, log, signal)
 }
 
-async function loadTls(pem: { cert: Buffer | string; key: Buffer | string }, port: number): Promise<Tls> {
+async function loadTls(pem: TlsFiles, port: number): Promise<Tls> {
   // Loaded only where it is used: it costs memory.
   const { createSecureContext, TLSSocket } = await import('node:tls')
   try {

@@ -77,6 +77,7 @@ export class UdpLink implements Link, Swept {
     if (isHello && !this.isValidated) {
       // The router answers a new HELLO in full, so that what waits is out of date.
       this.held = undefined
+      this.output.length = 0
       this.hasSentFirst = false
     }
     this.handler?.onFrame(bytes, 0, bytes.length)

@@ -281,7 +281,7 @@ function networks(texts: readonly string[]): BlockList {
   for (const text of texts) {
     const [address, prefix] = text.split('/')
     const family = isIP(address)
-    const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number(prefix)
+    const bits = prefix === undefined ? (family === 6 ? 128 : 32) : Number.parseInt(prefix, 10)
     if (family === 0 || !Number.isInteger(bits) || bits < 0 || bits > (family === 6 ? 128 : 32)) {
       throw new RangeError(`"${text}" is not a network: expected for example 192.168.1.0/24`)
     }

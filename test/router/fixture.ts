@@ -89,6 +89,7 @@ export class Peer {
 
   constructor(socket: Socket) {
     this.socket = socket
+    socket.setNoDelay(true)
     socket.on('data', (chunk) => this.read(chunk))
     socket.on('error', () => {})
     socket.on('close', () => {

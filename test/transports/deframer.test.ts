@@ -46,7 +46,8 @@ function read(make: Maker, stream: Uint8Array, cuts: readonly number[] = []): st
   const edges = [0, ...[...cuts].sort((a, b) => a - b), stream.length]
   for (let i = 1; i < edges.length; i++) {
     if (/^(violation|close)/.test(sink.lines.at(-1) ?? '')) break
-    deframer.push(stream.slice(edges[i - 1], edges[i]))
+    // A copy, because unmasking changes the bytes.
+    deframer.push(Uint8Array.from(stream.subarray(edges[i - 1], edges[i])))
   }
   return sink.lines
 }

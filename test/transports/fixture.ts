@@ -110,8 +110,8 @@ export class RawClient {
     })
   }
 
-  static async dial(t: TestContext, port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  static async dial(t: TestContext, port: number, { allowHalfOpen = false } = {}): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen })
     t.after(() => socket.destroy())
     const client = new RawClient(socket)
     await new Promise<void>((resolve, reject) => {

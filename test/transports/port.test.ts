@@ -134,12 +134,12 @@ test('HTTP in pieces, garbage, other methods and offers of HTTP/2 get a proper a
     await until(() => client.hasEnded, 'the answer')
     return client.text
   }
-  assert.match(await ask('G', 'ET / HT', 'TP/1.1\r\nHo', 'st: x\r\n\r', '\n'), /^HTTP\/1\.1 200 OK[^]*ok\n$/)
+  assert.match(await ask('G', 'ET / HT', 'TP/1.1\r\nHo', 'st: x\r\n\r', '\n'), /^HTTP\/1\.1 200 OK[\s\S]*ok\n$/)
   assert.match(await ask('NOT HTTP AT ALL\r\n\r\n'), /^HTTP\/1\.1 400 Bad Request/)
-  assert.match(await ask('DELETE / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.1 405 [^]*Allow: GET/)
+  assert.match(await ask('DELETE / HTTP/1.1\r\nHost: x\r\n\r\n'), /^HTTP\/1\.1 405 [\s\S]*Allow: GET/)
   const h2c =
     'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n'
-  assert.match(await ask(h2c), /^HTTP\/1\.1 200 OK[^]*ok\n$/)
+  assert.match(await ask(h2c), /^HTTP\/1\.1 200 OK[\s\S]*ok\n$/)
 })
 
 test('a registered route answers instead, and one that throws answers 500', async (t) => {
@@ -183,6 +183,7 @@ test('a link that brings nothing is closed after its idle limit, one that does s
   t.after(() => clearInterval(timer))
   await until(() => idle.isClosed, 'the end of the idle connection')
   assert.equal(busy.isClosed, false)
+  await until(() => acceptor.links[0].closed !== undefined, 'onClose')
   assert.match(acceptor.links[0].closed ?? '', /nothing received/)
 })
 
@@ -278,6 +279,22 @@ test('a flood from one peer does not keep another from being served', async (t) 
   isFlooding = false
 })
 
+test('the output buffer is used again as long as the peer keeps up', async (t) => {
+  const acceptor = pongAcceptor()
+  const { port } = await startPort(t, acceptor)
+  const client = await RawClient.dial(t, port)
+  client.send(PREFIXED_PING)
+  await until(() => client.received.length === PREFIXED_PONG.length, 'PONG')
+  const { output } = acceptor.links[0].link
+  const { bytes } = output
+  for (let i = 2; i < 50; i++) {
+    client.send(PREFIXED_PING)
+    await until(() => client.received.length === i * PREFIXED_PONG.length, 'PONG')
+  }
+  assert.equal(output.bytes, bytes)
+  assert.equal(acceptor.links[0].link.backlogBytes, 0)
+})
+
 test('an echo of many frames comes back complete and in order', async (t) => {
   const { port } = await startPort(t, echoAcceptor())
   const client = await RawClient.dial(t, port)
@@ -330,14 +347,11 @@ test('a link that the router refuses at once is closed, and its handler hears of
 test('stop closes every kind of connection within a second, and the port is free again', async (t) => {
   const acceptor = pongAcceptor()
   const listener = await listenPort({ host: '127.0.0.1', port: 0 }, acceptor, silentLog, new AbortController().signal)
-  const clients = []
   for (const first of [PREFIXED_PING, '53 01 00 01 41', '', '474554']) {
-    const client = await RawClient.dial(t, listener.port)
+    // They do not close their side when the router closes its own.
+    const client = await RawClient.dial(t, listener.port, { allowHalfOpen: true })
     client.send(first)
-    clients.push(client)
   }
-  // One that does not close its side and does not read.
-  clients[0].socket.pause()
   await until(() => listener.connections === 4 && acceptor.links.length === 2, 'the connections')
   const start = performance.now()
   await listener.stop()
@@ -355,21 +369,6 @@ test('stop closes every kind of connection within a second, and the port is free
   )
   await again.stop()
   await again.stop()
-})
-
-test('aborting the signal stops the listener and leaves no handle behind', async (t) => {
-  const controller = new AbortController()
-  const acceptor = pongAcceptor()
-  const before = process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length
-  const listener = await listenPort({ host: '127.0.0.1', port: 0 }, acceptor, silentLog, controller.signal)
-  const client = await RawClient.dial(t, listener.port)
-  client.send(PREFIXED_PING)
-  await until(() => acceptor.links.length === 1, 'the link')
-  controller.abort()
-  await listener.stop()
-  await until(() => client.isClosed, 'the end of the connection')
-  const handles = () => process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length
-  await until(() => handles() === before, 'no handle left')
 })
 
 test('without a host, IPv4 is served too, and shown as such', async (t) => {

@@ -89,6 +89,7 @@ test('stop closes TLS connections too', async (t) => {
   const listener = await startPort(t, acceptor, { tls: localhostCertificate })
   const socket = connect({ port: listener.port, host: '127.0.0.1', ...trusted })
   t.after(() => socket.destroy())
+  socket.resume()
   socket.write(unhex('53 01 00 01 41'))
   await until(() => acceptor.links.length === 1, 'the link')
   await listener.stop()

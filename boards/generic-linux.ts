@@ -1,0 +1,6 @@
+import type { Board } from './board.ts'
+
+/** A board that nobody has described: everything that Linux shows by itself works. */
+export function genericLinux(model: string): Board {
+  return { id: 'generic-linux', model, isSimulated: false }
+}

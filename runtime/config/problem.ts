@@ -1,0 +1,26 @@
+/** One thing that is wrong with a configuration file, and what to do about it. */
+export interface Problem {
+  /** 1-based; 0 when it concerns the whole file. */
+  line: number
+  column: number
+  message: string
+  remedy: string
+}
+
+/** A configuration that cannot be used, with everything that is wrong with it. */
+export class ConfigError extends Error {
+  readonly file: string
+  readonly problems: readonly Problem[]
+
+  constructor(file: string, problems: readonly Problem[]) {
+    super(problems.map((problem) => describe(file, problem)).join('\n'))
+    this.name = 'ConfigError'
+    this.file = file
+    this.problems = problems
+  }
+}
+
+function describe(file: string, { line, column, message, remedy }: Problem): string {
+  const place = line === 0 ? file : `${file}:${line}:${column}`
+  return `${place}: ${message}${remedy === '' ? '' : `: ${remedy}`}`
+}

@@ -1,0 +1,198 @@
+/**
+ * The composition root: builds the parts that a configuration asks for, starts them in order and stops them in reverse.
+ *
+ * The way of one SET: `transports/stream-link.ts` reads the socket and cuts frames, `router/session.ts` checks the frame,
+ * `router/router.ts` picks the path, `router/set-path.ts` authorises, applies and acknowledges, `router/store.ts` holds
+ * the state and `router/fanout.ts` delivers.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { hostname, networkInterfaces } from 'node:os'
+import type { Board } from '../boards/board.ts'
+import { detectBoard } from '../boards/detect.ts'
+import { DISCOVERY_PORT } from '../firmware-protocol/wire/constants.ts'
+import type { Feature } from '../firmware-protocol/wire/message.ts'
+import { type ConfigChanges, configChanges } from './config/changes.ts'
+import { ConfigError } from './config/problem.ts'
+import { routerOptions } from './config/router-options.ts'
+import type { Config } from './config/schema.ts'
+import { observabilityRoutes } from './observability/http-routes.ts'
+import { Sampler } from './observability/sampler.ts'
+import { publishSelf } from './observability/self-params.ts'
+import { type Clock, systemClock } from './router/clock.ts'
+import type { Log } from './router/log.ts'
+import { Router } from './router/router.ts'
+import { listenPort, type TlsFiles } from './transports/port.ts'
+
+const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
+
+export interface EdgeParts {
+  log: Log
+  version: string
+  clock?: Clock
+}
+
+/** A running router with everything around it. */
+export interface Edge {
+  readonly port: number
+  readonly board: Board
+  /** Where to connect from outside, most useful first: `ws://192.168.1.20:7330/clasp`. */
+  readonly addresses: string[]
+  readonly isSimulated: boolean
+  /** Takes over what can change while running, and tells what cannot. */
+  reload(config: Config): ConfigChanges
+  stop(): Promise<void>
+}
+
+/** Starts a router. Rejects with a ConfigError or a ListenError when it cannot; nothing is left running then. */
+export async function startEdge(initial: Config, { log, version, clock = systemClock }: EdgeParts): Promise<Edge> {
+  let config = initial
+  const stops: (() => void | Promise<void>)[] = []
+  const aborter = new AbortController()
+  const stop = async () => {
+    // What was started last leaves first.
+    for (let next = stops.pop(); next !== undefined; next = stops.pop()) await next()
+    aborter.abort()
+  }
+  try {
+    const board = await detectBoard()
+    const router = new Router(routerOptions(config), { clock, log })
+    stops.push(() => router.stop())
+
+    const sampler = new Sampler(() => router.statistics, clock, aborter.signal)
+    let isReady = false
+    let addresses: string[] = []
+    const counters: Record<string, Readonly<Record<string, number>>> = {}
+    const routes = observabilityRoutes({
+      version,
+      sampler,
+      stats: () => router.statistics,
+      sessions: () => router.sessionStatistics(),
+      transports: () => counters,
+      addresses: () => addresses,
+      isReady: () => isReady,
+    })
+    if (!config.http.status) routes.delete('/status')
+    if (!config.http.metrics) routes.delete('/metrics')
+    const { listen } = config
+    const listener = await listenPort(
+      {
+        host: listen.host,
+        port: listen.port,
+        tls: await readTls(listen.tls),
+        handshakeTimeoutMs: listen.handshakeTimeout,
+        idleTimeoutMs: listen.idleTimeout,
+        pingIntervalMs: listen.pingInterval,
+        maxConnections: listen.maxConnections,
+        routes,
+        clock,
+      },
+      router,
+      log,
+      aborter.signal,
+    )
+    stops.push(() => listener.stop())
+    addresses = reachableAddresses(listen.host, listener.port, listen.tls !== undefined)
+    const identity = { name: config.name, features: FEATURES, id: randomUUID(), clock }
+
+    if (listen.udp) {
+      const { listenUdp } = await import('./transports/udp.ts')
+      const { probeReply } = await import('./discovery/broadcast.ts')
+      const ports = config.discovery.broadcast ? [listener.port, DISCOVERY_PORT] : [listener.port]
+      const udp = await startUdp(() =>
+        listenUdp(
+          {
+            host: listen.host,
+            ports: [...new Set(ports)],
+            implicit: listen.udpImplicit,
+            probeReply: config.discovery.broadcast ? () => probeReply(identity) : undefined,
+            clock,
+          },
+          router,
+          log,
+          aborter.signal,
+        ),
+      )
+      if (udp !== undefined) stops.push(() => udp.stop())
+    }
+    if (config.discovery.mdns) {
+      const { advertise } = await import('./discovery/mdns.ts')
+      const { name, id } = identity
+      advertise({ name, id, features: FEATURES, port: listener.port }, log, aborter.signal)
+    }
+    if (config.state.selfInterval > 0) {
+      publishSelf(router.openLocal({ name: 'router' }), sampler, version, aborter.signal)
+    }
+    const isSimulated = config.simulate === 'auto' ? board.isSimulated : config.simulate
+    if (isSimulated) {
+      const { startSimulatedBoard } = await import('../devices/simulated/simulated-board.ts')
+      const simulation = startSimulatedBoard({
+        connect: (name, onMessage) => router.openLocal({ name, onMessage }),
+        clock,
+      })
+      stops.push(() => simulation.stop())
+    }
+    isReady = true
+    log.info('router started', { name: config.name, port: listener.port, board: board.model })
+
+    /** UDP is an extra: when its port is taken, say so and go on without it. */
+    async function startUdp<T>(start: () => Promise<T>): Promise<T | undefined> {
+      try {
+        return await start()
+      } catch (error) {
+        if (listen.udpImplicit.length > 0 && error instanceof RangeError) throw error
+        log.warn('CLASP over UDP and broadcast discovery are off', { reason: (error as Error).message })
+        return undefined
+      }
+    }
+
+    return {
+      port: listener.port,
+      board,
+      addresses,
+      isSimulated,
+      reload(next) {
+        const changes = configChanges(config, next)
+        config = next
+        router.reconfigure(routerOptions(next))
+        return changes
+      },
+      async stop() {
+        isReady = false
+        await stop()
+        log.info('router stopped')
+      },
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function readTls(tls: Config['listen']['tls']): Promise<TlsFiles | undefined> {
+  if (tls === undefined) return undefined
+  const read = async (key: 'cert' | 'key') => {
+    try {
+      return await readFile(tls[key])
+    } catch (error) {
+      const message = `listen.tls.${key}: ${tls[key]} cannot be read (${(error as NodeJS.ErrnoException).code})`
+      throw new ConfigError('configuration', [{ line: 0, column: 0, message, remedy: 'name a readable PEM file' }])
+    }
+  }
+  return { cert: await read('cert'), key: await read('key'), passphrase: tls.passphrase }
+}
+
+/** URLs by which others reach this machine; this machine itself when it listens on loopback only. */
+function reachableAddresses(host: string | undefined, port: number, isTls: boolean): string[] {
+  const scheme = isTls ? 'wss' : 'ws'
+  const isAll = host === undefined || host === '::' || host === '0.0.0.0'
+  const hosts = isAll
+    ? Object.values(networkInterfaces())
+        .flatMap((addresses) => addresses ?? [])
+        .filter(({ family, internal }) => family === 'IPv4' && !internal)
+        .map(({ address }) => address)
+    : [host.includes(':') ? `[${host}]` : host]
+  if (isAll && hosts.length > 0) hosts.push(`${hostname()}.local`)
+  if (isAll) hosts.push('127.0.0.1')
+  return hosts.map((name) => `${scheme}://${name}:${port}/clasp`)
+}
