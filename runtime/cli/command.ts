@@ -51,7 +51,12 @@ export interface CommandDescription<O extends Options> {
   run(invocation: Invocation<O>): Promise<number | undefined>
 }
 
-export type Command = CommandDescription<Options>
+/** Any command, to be run with what `parseArguments` makes of its options. */
+export interface Command extends Omit<CommandDescription<Options>, 'run'> {
+  run(invocation: Omit<Invocation<Options>, 'values'> & { values: ParsedValues }): Promise<number | undefined>
+}
+
+export type ParsedValues = Record<string, string | boolean | string[] | undefined>
 
 /** Checks a command's `run` against its options. */
 export function defineCommand<const O extends Options>(command: CommandDescription<O>): Command {

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 import { nearest } from '../config/nearest.ts'
-import { type Command, type Options, UsageError } from './command.ts'
+import { type Command, type Options, type ParsedValues, UsageError } from './command.ts'
 
 export interface ParsedArguments {
-  values: Record<string, string | boolean | string[] | undefined>
+  values: ParsedValues
   args: string[]
 }
 
@@ -60,5 +60,5 @@ function strictlyParsed(args: string[], options: Options) {
       throw new UsageError(`${token.rawName} takes no value, got "${token.value}"`)
   }
   const { values, positionals } = parseArgs({ args, options: specification, allowPositionals: true })
-  return { values: values as ParsedArguments['values'], positionals }
+  return { values: values as ParsedValues, positionals }
 }

@@ -27,10 +27,10 @@ export function processTerminal(): Terminal {
     input: stdin,
     isInteractive: stdout.isTTY === true,
     get columns() {
-      return stdout.columns ?? 80
+      return stdout.columns || 80
     },
     get rows() {
-      return stdout.rows ?? 24
+      return stdout.rows || 24
     },
     paint: (style, text) => (hasColour && text !== '' ? `\x1b[${CODES[style]}m${text}\x1b[0m` : text),
   }

@@ -17,30 +17,31 @@ export interface Timer {
   cancel(): void
 }
 
-/** Wall clock minus monotonic clock, ms. */
-let wallOffset = Date.now() - performance.now()
+export const systemClock: Clock = createSystemClock()
 
-/**
- * The wall clock in µs. JavaScript offers it in whole milliseconds only: the monotonic clock supplies the fraction, and
- * is corrected whenever it leaves the current millisecond, so that steps of the wall clock are followed at once.
- */
-function wallClockUs(): number {
-  const fine = performance.now() + wallOffset
-  const coarse = Date.now()
-  const error = fine < coarse ? fine - coarse : fine >= coarse + 1 ? fine - coarse - 0.999 : 0
-  wallOffset -= error
-  return Math.floor((fine - error) * 1000)
-}
-
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  wallUs: wallClockUs,
-  timer(delayMs, callback) {
-    const handle = setTimeout(callback, Math.max(0, delayMs))
-    handle.unref()
-    return { cancel: () => clearTimeout(handle) }
-  },
-  afterTurn(callback) {
-    setImmediate(callback)
-  },
+function createSystemClock(): Clock {
+  /** Wall clock minus monotonic clock, ms. */
+  let offset = Date.now() - performance.now()
+  return {
+    now: () => performance.now(),
+    /**
+     * JavaScript offers the wall clock in whole milliseconds only: the monotonic clock supplies the fraction, and is
+     * corrected whenever it leaves the current millisecond, so that steps of the wall clock are followed at once.
+     */
+    wallUs() {
+      const fine = performance.now() + offset
+      const coarse = Date.now()
+      const error = fine < coarse ? fine - coarse : fine >= coarse + 1 ? fine - coarse - 0.999 : 0
+      offset -= error
+      return Math.floor((fine - error) * 1000)
+    },
+    timer(delayMs, callback) {
+      const handle = setTimeout(callback, Math.max(0, delayMs))
+      handle.unref()
+      return { cancel: () => clearTimeout(handle) }
+    },
+    afterTurn(callback) {
+      setImmediate(callback)
+    },
+  }
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { MessageCode } from '../../firmware-protocol/wire/constants.ts'
 import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
+import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Feature, Hello, Message } from '../../firmware-protocol/wire/message.ts'
 import { type Authorizer, isRefusal } from './access.ts'
 import { Bundles } from './bundles.ts'
@@ -32,6 +33,8 @@ import { Subscriptions } from './subscriptions.ts'
 
 /** What a client may use; the same for everybody, whatever HELLO asks for. */
 const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
+/** Always the same, and asked for often. */
+const PONG = encodeFrame({ type: 'PONG' })
 const SWEEP_MS = 5000
 const MESSAGE_NAMES = Object.keys(MessageCode) as (keyof typeof MessageCode)[]
 
@@ -171,7 +174,8 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.deadlines.delete(session)
     if (session.id === '') return
     this.forgetIdentity(session)
-    this.log.info('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
+    const level = session.isInternal ? 'debug' : 'info'
+    this.log[level]('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
   }
 
   /** Takes over new options while running. Memory sizes keep their value, rates count for sessions that start later. */
@@ -258,7 +262,8 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.sessions.set(session.id, session)
     if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY)
       this.watchExpiry(session, access.expiresAtUs)
-    this.log.info('session started', { session: session.id, name, remote: session.link.remote })
+    const level = session.isInternal ? 'debug' : 'info'
+    this.log[level]('session started', { session: session.id, name, remote: session.link.remote })
     session.reply({
       type: 'WELCOME',
       version: 1,
@@ -291,7 +296,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
         this.get(session, message.address)
         return
       case 'PING':
-        session.reply({ type: 'PONG' })
+        session.deliver(PONG, 0, PONG.length)
         return
       case 'SYNC': {
         const t2 = this.clock.wallUs()

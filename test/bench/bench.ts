@@ -17,7 +17,6 @@ const ROUNDS = Number(process.env.CLASP_BENCH_ROUNDS ?? 3)
 
 interface Row {
   name: string
-  unit: string
   target: string
   values: Record<string, number>
 }
@@ -110,7 +109,7 @@ async function main(): Promise<void> {
   for (const { name, target, load } of scenarios) {
     const results: LoadResult[] = []
     for (let round = 0; round < ROUNDS; round++) results.push(await measure(load))
-    show({ name, target, unit: '', values: summary(results) })
+    show({ name, target, values: summary(results) })
   }
   show(await starting())
   show(await holding())
@@ -156,31 +155,46 @@ function summary(results: LoadResult[]): Record<string, number> {
 
 /** Bytes of the same size through a Node process that only copies them from one socket to another. */
 async function relayReference(): Promise<Row> {
-  const rates: number[] = []
-  for (let round = 0; round < ROUNDS; round++) rates.push(await relayOnce())
+  const results: { framesPerSecond: number; p50Us: number; p99Us: number }[] = []
+  for (let round = 0; round < ROUNDS; round++) results.push(await relayOnce())
+  const pick = (key: 'framesPerSecond' | 'p50Us' | 'p99Us') => median(results.map((result) => result[key]))
   return {
-    name: 'bare Node relay of the same bytes, no protocol',
+    name: 'yardstick: a bare Node process that copies the same bytes; latency at 1000 frames/s',
     target: '–',
-    unit: '',
-    values: { framesPerSecond: median(rates) },
+    values: { framesPerSecond: pick('framesPerSecond'), p50Us: pick('p50Us'), p99Us: pick('p99Us') },
   }
 }
 
-async function relayOnce(): Promise<number> {
-  const frameBytes = 42
-  const total = 1_000_000 * frameBytes
+async function relayOnce(): Promise<{ framesPerSecond: number; p50Us: number; p99Us: number }> {
   const relay = spawn(process.execPath, [
     '-e',
-    'let to;const s=require("net").createServer(c=>{if(!to){to=c;return}c.on("data",d=>to.write(d))});s.listen(0,"127.0.0.1",()=>console.log(s.address().port))',
+    'let to;const s=require("net").createServer({noDelay:true},c=>{if(!to){to=c;return}c.on("data",d=>to.write(d))});s.listen(0,"127.0.0.1",()=>console.log(s.address().port))',
   ])
   const port = await new Promise<number>((resolve) => relay.stdout.once('data', (data) => resolve(Number(data))))
   const dial = () =>
     new Promise<Socket>((resolve) => {
-      const socket: Socket = connect(port, '127.0.0.1', () => resolve(socket))
+      const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket))
     })
   const sink = await dial()
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  // The relay has accepted the sink before the source when the source can only connect later.
+  await new Promise((resolve) => setTimeout(resolve, 100))
   const source = await dial()
+  const framesPerSecond = await relayThroughput(source, sink)
+  const latencies = await relayLatencies(source, sink)
+  source.destroy()
+  sink.destroy()
+  relay.kill()
+  return {
+    framesPerSecond,
+    p50Us: latencies[Math.floor(latencies.length * 0.5)],
+    p99Us: latencies[Math.floor(latencies.length * 0.99)],
+  }
+}
+
+const RELAY_FRAME_BYTES = 42
+
+async function relayThroughput(source: Socket, sink: Socket): Promise<number> {
+  const total = 1024 * 1024 * RELAY_FRAME_BYTES
   let got = 0
   const start = performance.now()
   await new Promise<void>((resolve) => {
@@ -188,7 +202,7 @@ async function relayOnce(): Promise<number> {
       got += data.length
       if (got >= total) resolve()
     })
-    const batch = Buffer.alloc(1024 * frameBytes)
+    const batch = Buffer.alloc(1024 * RELAY_FRAME_BYTES)
     let sent = 0
     const pump = () => {
       while (sent < total) {
@@ -198,11 +212,25 @@ async function relayOnce(): Promise<number> {
     }
     pump()
   })
-  const seconds = (performance.now() - start) / 1000
-  source.destroy()
-  sink.destroy()
-  relay.kill()
-  return total / frameBytes / seconds
+  sink.removeAllListeners('data')
+  return total / RELAY_FRAME_BYTES / ((performance.now() - start) / 1000)
+}
+
+/** Sorted, in µs, of 3000 frames sent one a millisecond. */
+async function relayLatencies(source: Socket, sink: Socket): Promise<number[]> {
+  const latencies: number[] = []
+  sink.on('data', (data: Buffer) => latencies.push((performance.now() - data.readDoubleBE(0)) * 1000))
+  const start = performance.now()
+  for (let sent = 0; sent < 3000; ) {
+    if (performance.now() - start >= sent) {
+      const frame = Buffer.alloc(RELAY_FRAME_BYTES)
+      frame.writeDoubleBE(performance.now())
+      source.write(frame)
+      sent++
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return latencies.sort((a, b) => a - b)
 }
 
 /** Start to first WELCOME, and memory at rest beside that of a bare Node. */
@@ -223,7 +251,6 @@ async function starting(): Promise<Row> {
   return {
     name: 'start to first WELCOME; memory at rest above bare Node',
     target: '≤ 250 ms; ≤ 15 MB',
-    unit: '',
     values: { startMs: median(starts), idleMbAboveNode: median(idle) - bareMb, idleMb: median(idle) },
   }
 }
@@ -250,7 +277,6 @@ async function holding(): Promise<Row> {
   return {
     name: '100 000 params held; late joiner has them',
     target: '≤ 60 MB; ≤ 1 s',
-    unit: '',
     values: { heldMb: held, lateJoinMs: median(joins) },
   }
 }

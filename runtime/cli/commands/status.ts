@@ -1,0 +1,123 @@
+import type { Client } from '../../client/client.ts'
+import { connect } from '../../client/connect.ts'
+import type { StatusReport } from '../../observability/status.ts'
+import { showBytes, showCount, showTime } from '../amounts.ts'
+import { defineCommand } from '../command.ts'
+import { connectionOptions, connectOptions, routerUrl } from '../connection.ts'
+import { fetchStatus } from '../http-status.ts'
+import { tableLines } from '../table.ts'
+import { printable, type Terminal } from '../terminal.ts'
+
+const MOST_SESSIONS = 30
+
+export const status = defineCommand({
+  usage: '',
+  args: [0, 0],
+  details:
+    'Shows how a running router is doing: sessions, rates, queues, size of its state, uptime. Of a router that has no\n' +
+    '/status page, what can be learnt by connecting.',
+  options: {
+    json: { type: 'boolean', help: 'The whole report as one JSON object.' },
+    ...connectionOptions,
+  },
+  examples: [
+    ['status', 'the router on this machine'],
+    ['status --url pi.local', 'one on the network'],
+  ],
+  async run({ values, terminal, signal }) {
+    const options = await connectOptions(values)
+    const report = await fetchStatus(routerUrl(values), options.timeoutMs)
+    if (report !== undefined) {
+      if (values.json) terminal.line(JSON.stringify(report))
+      else showReport(report, terminal)
+      return 0
+    }
+    const client = await connect(routerUrl(values), { ...options, signal })
+    try {
+      const seen = await look(client)
+      if (values.json) terminal.line(JSON.stringify(seen))
+      else {
+        showPairs(terminal, [
+          ['router', `${seen.name} (no status page)`],
+          ['features', seen.features.join(', ')],
+          ['round trip', `${seen.roundTripMs.toFixed(2)} ms`],
+          ['clock', `${seen.clockOffsetMs.toFixed(1)} ms ahead of this machine`],
+          ['params', showCount(seen.params)],
+        ])
+      }
+    } finally {
+      await client.close()
+    }
+    return 0
+  },
+})
+
+/** What any router tells a client. */
+async function look(client: Client) {
+  const { name, features } = client.router
+  const roundTripMs = await client.ping()
+  const { offsetUs } = await client.sync()
+  const params = (await client.snapshot('/**')).length
+  return { name, features, roundTripMs, clockOffsetMs: offsetUs / 1000, params }
+}
+
+function showReport(report: StatusReport, terminal: Terminal): void {
+  const { router, rates, queues, sessions, process } = report
+  const errors = Object.entries(router.errors).map(([code, count]) => `${count} × ${code}`)
+  showPairs(terminal, [
+    ['router', `${report.name} (clasp-edge ${report.version}, node ${process.node}, pid ${process.pid})`],
+    ['state', `${report.isReady ? 'ready' : 'not ready'}, up ${showTime(report.uptimeSeconds * 1000)}`],
+    ['addresses', report.addresses.join(' ')],
+    ['sessions', `${router.sessions} (${router.subscriptions} subscriptions, ${router.handshakes} connecting)`],
+    ['params', `${showCount(router.params)} (${showBytes(router.paramBytes)})`],
+    ['signals', showCount(router.signals)],
+    [
+      'rates',
+      `${showCount(rates.messagesPerSecond)} messages/s in, ${showCount(rates.deliveriesPerSecond)} deliveries/s out, ` +
+        `${showCount(rates.dropsPerSecond)} drops/s`,
+    ],
+    ['queues', `${showCount(queues.messages)} messages, ${showBytes(queues.bytes)} waiting for slow clients`],
+    ['since start', `${showCount(router.deliveries)} deliveries, ${showCount(router.drops)} drops`],
+    ['errors', errors.length === 0 ? 'none' : errors.join(', ')],
+    [
+      'process',
+      `${showBytes(process.rssBytes)} memory, ${Math.round(process.cpuShare * 100)} % of a core, ` +
+        `event loop ${process.loopDelayMs.toFixed(1)} ms late`,
+    ],
+  ])
+  if (sessions.length === 0) return
+  terminal.line('')
+  const right = (title: string) => ({ title, align: 'right' as const })
+  const columns = [
+    { title: 'SESSION', maxWidth: 30 },
+    { title: 'VIA' },
+    { title: 'FROM', maxWidth: 28 },
+    right('SUBS'),
+    right('IN'),
+    right('OUT'),
+    right('DROPS'),
+    right('QUEUED'),
+    right('IDLE'),
+  ]
+  const rows = sessions
+    .slice(0, MOST_SESSIONS)
+    .map((session) => [
+      session.name === '' ? session.id : session.name,
+      session.transport,
+      session.remote,
+      String(session.subscriptions),
+      showCount(session.received),
+      showCount(session.delivered),
+      showCount(session.dropped),
+      showBytes(session.queuedBytes),
+      showTime(session.idleMs),
+    ])
+  for (const line of tableLines(terminal, columns, rows)) terminal.line(line)
+  const others = router.sessions - rows.length
+  if (others > 0) terminal.line(`… and ${showCount(others)} more: --json has them`)
+}
+
+function showPairs(terminal: Terminal, pairs: readonly (readonly [string, string])[]): void {
+  const width = Math.max(...pairs.map(([title]) => title.length))
+  for (const [title, text] of pairs) terminal.line(`${terminal.paint('bold', title.padEnd(width))}  ${printable(text)}`)
+}
