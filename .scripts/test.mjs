@@ -50,6 +50,12 @@ await esbuild.build({
   logLevel: 'warning',
 })
 const files = tests.map((path) => join(out, relative(join(root, 'test'), path).replace(/\.ts$/, '.mjs')))
-const code = run(process.execPath, ['--enable-source-maps', '--test', '--test-timeout=120000', '--test-reporter=spec', ...files])
+const code = run(process.execPath, [
+  '--enable-source-maps',
+  '--test',
+  '--test-timeout=120000',
+  '--test-reporter=spec',
+  ...files,
+])
 if (chosen.length > 0) rmSync(out, { recursive: true, force: true })
 process.exit(code)
