@@ -1,27 +1,25 @@
 /** Hot path: `onMessage`. */
 
-import { randomUUID } from 'node:crypto'
 import { MessageCode } from '../../firmware-protocol/wire/constants.ts'
 import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
-import type { Feature, Hello, Message } from '../../firmware-protocol/wire/message.ts'
-import { type Authorizer, isRefusal } from './access.ts'
+import type { Message } from '../../firmware-protocol/wire/message.ts'
+import type { Authorizer } from './access.ts'
 import { Bundles } from './bundles.ts'
 import type { Clock, Timer } from './clock.ts'
 import { Core } from './core.ts'
 import { Fanout } from './fanout.ts'
 import { Gestures } from './gestures.ts'
+import { FEATURES, Handshakes } from './handshakes.ts'
 import { LegacyPath } from './legacy-path.ts'
 import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './link.ts'
 import { LocalLink } from './local-link.ts'
 import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
 import type { RouterOptions } from './options.ts'
-import { Writer } from './param.ts'
 import { PeerSignalling } from './peer-signalling.ts'
 import { PublishPath } from './publish-path.ts'
-import { RateLimit } from './rate-limit.ts'
 import { Schedule } from './schedule.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
@@ -31,8 +29,6 @@ import { Snapshots } from './snapshots.ts'
 import type { RouterStats, SessionStats } from './stats.ts'
 import { Subscriptions } from './subscriptions.ts'
 
-/** What a client may use; the same for everybody, whatever HELLO asks for. */
-const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
 /** Always the same, and asked for often. */
 const PONG = encodeFrame({ type: 'PONG' })
 const SWEEP_MS = 5000
@@ -52,7 +48,6 @@ export interface RouterParts {
  * subscribed. It owns no socket and no file; links are attached to it. Behaviour: router reference.
  */
 export class Router extends Core implements SessionHost, LinkAcceptor {
-  private readonly authorizer: Authorizer | undefined
   private readonly fanout = new Fanout(this)
   private readonly sets = new SetPath(this, this.fanout)
   private readonly gestures = new Gestures(this, this.fanout)
@@ -64,9 +59,8 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly snapshots = new Snapshots(this)
   private readonly subscriptions = new Subscriptions(this, this.snapshots)
   private readonly signals = new Signals(this)
+  private readonly handshakes: Handshakes
   private readonly connections = new Set<Session>()
-  /** Until HELLO: when it must have come; after it: when the permission ends. */
-  private readonly deadlines = new Map<Session, Timer>()
   private readonly received = new Float64Array(256)
   private readonly startedAt: number
   private sweepTimer: Timer | null = null
@@ -74,7 +68,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
 
   constructor(options: RouterOptions, { clock, log, authorizer, seed }: RouterParts) {
     super(options, clock, log, seed ?? Math.floor(Math.random() * 0x7fff_ffff))
-    this.authorizer = authorizer
+    this.handshakes = new Handshakes(this, authorizer, this.snapshots, (session) => this.forgetIdentity(session))
     this.schedule = new Schedule(clock)
     this.bundles = new Bundles(this, this.fanout, this.sets, this.publishes, this.schedule)
     this.legacy = new LegacyPath(this, this.sets, this.publishes, this.bundles)
@@ -85,7 +79,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   attach(link: Link): LinkHandler {
     this.beginTurn()
     const session = new Session(link, this)
-    const { maxSessions, handshakeTimeoutMs } = this.options
+    const { maxSessions } = this.options
     this.connections.add(session)
     if (this.isStopped) {
       session.close(CloseCode.goingAway, 'the router is stopping')
@@ -94,11 +88,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
       this.refuse(session, 503, `Too many sessions (max ${maxSessions})`)
       session.close(CloseCode.tryAgainLater, 'too many sessions')
     } else {
-      const deadline = this.clock.timer(handshakeTimeoutMs, () => {
-        this.log.info('connection closed: no HELLO in time', { remote: link.remote })
-        session.close(CloseCode.policy, 'no HELLO in time')
-      })
-      this.deadlines.set(session, deadline)
+      this.handshakes.expect(session)
     }
     return session
   }
@@ -138,7 +128,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
       session.close(CloseCode.protocolError, 'HELLO must come first')
     } else {
       this.received[MessageCode.hello]++
-      this.hello(session, message)
+      this.handshakes.hello(session, message)
     }
   }
 
@@ -170,8 +160,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
 
   onClosed(session: Session, reason: string): void {
     this.connections.delete(session)
-    this.deadlines.get(session)?.cancel()
-    this.deadlines.delete(session)
+    this.handshakes.forget(session)
     if (session.id === '') return
     this.forgetIdentity(session)
     const level = session.isInternal ? 'debug' : 'info'
@@ -238,43 +227,6 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     }))
   }
 
-  /** A session's first HELLO, or a further one, which makes a new session of the same connection (D-13). */
-  private hello(session: Session, { token, name, features }: Hello): void {
-    const access = this.authorizer?.authorize(token, name) ?? null
-    if (access !== null && isRefusal(access)) {
-      this.log.warn('HELLO refused', { remote: session.link.remote, name, reason: access.message })
-      this.refuse(session, access.code, access.message)
-      session.close(CloseCode.policy, access.message)
-      return
-    }
-    this.deadlines.get(session)?.cancel()
-    this.deadlines.delete(session)
-    if (session.isOpen) this.forgetIdentity(session)
-    session.writer = new Writer(randomUUID())
-    session.name = name
-    session.isFederationPeer = features.includes('federation')
-    session.access = access
-    const { maxMessagesPerSecond } = this.options
-    session.rate =
-      maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, this.now) : null
-    session.connectedAtUs = this.wallUs
-    session.opened()
-    this.sessions.set(session.id, session)
-    if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY)
-      this.watchExpiry(session, access.expiresAtUs)
-    const level = session.isInternal ? 'debug' : 'info'
-    this.log[level]('session started', { session: session.id, name, remote: session.link.remote })
-    session.reply({
-      type: 'WELCOME',
-      version: 1,
-      features: FEATURES,
-      time: this.clock.wallUs(),
-      session: session.id,
-      name: this.options.name,
-    })
-    this.snapshots.send(session, null, true)
-  }
-
   private onOther(session: Session, bytes: Uint8Array, at: number, stop: number): void {
     const message = decodeMessage(bytes, at, stop)
     if (message instanceof DecodeError) this.onUndecodable(session, message.reason)
@@ -284,7 +236,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private dispatch(session: Session, message: Message): void {
     switch (message.type) {
       case 'HELLO':
-        this.hello(session, message)
+        this.handshakes.hello(session, message)
         return
       case 'SUBSCRIBE':
         this.subscriptions.subscribe(session, message)
@@ -350,19 +302,6 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.pacing.forget(session)
     this.gestures.sessionClosed(session)
     this.sets.releaseLocks(session)
-  }
-
-  private watchExpiry(session: Session, expiresAtUs: number): void {
-    const delayMs = (expiresAtUs - this.wallUs) / 1000
-    const { writer } = session
-    const timer = this.clock.timer(Math.min(delayMs, 86_400_000), () => {
-      if (!session.isOpen || session.writer !== writer) return
-      this.beginTurn()
-      if (this.clock.wallUs() < expiresAtUs) return this.watchExpiry(session, expiresAtUs)
-      this.refuse(session, 302, 'Token has expired')
-      session.close(CloseCode.policy, 'Token has expired')
-    })
-    this.deadlines.set(session, timer)
   }
 
   private readonly sweep = (): void => {
