@@ -65,6 +65,11 @@ export class Client implements ChannelHandler {
     return this.welcomed
   }
 
+  /** Until the connection ends, for whatever reason. */
+  get isOpen(): boolean {
+    return this.channel !== undefined && this.end === undefined
+  }
+
   get unsentBytes(): number {
     return this.channel?.unsentBytes ?? 0
   }
@@ -83,9 +88,9 @@ export class Client implements ChannelHandler {
 
   /** Sends as it is, without waiting for an answer. Throws a ClientError when it is too large. */
   send(message: Message, qos?: number): void {
-    if (this.channel === undefined || this.end !== undefined) return
+    if (!this.isOpen) return
     try {
-      this.channel.send(encodeFrame(message, { qos }))
+      this.channel?.send(encodeFrame(message, { qos }))
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error
       throw new ClientError('rejected', `${describe(message)} cannot be sent (${error.message})`, 'send less at a time')

@@ -104,10 +104,13 @@ test('sub takes only the types asked for, in readable lines, and ends with 0 on 
   const router = await startRouter(t)
   await at(router, 'set', '/s/p', '1')
   const sub = new RunningCommand(['sub', '/s/*', '--types', 'event', '-u', router.url])
-  await until(() => sub.child.exitCode === null, 'start')
+  t.after(() => sub.child.kill('SIGKILL'))
   // Events are not kept: send them until one has been seen.
-  while (!sub.stdout.includes('\n')) await at(router, 'emit', '/s/e', '"go\u001b[2J"')
-  assert.match(sub.stdout, /^\d\d:\d\d:\d\d\.\d{3} {2}\/s\/e {13} {2}"go\\u001b\[2J" {2}event string\n/)
+  while (!sub.stdout.includes('\n')) {
+    const { code, stderr } = await at(router, 'emit', '/s/e', '--string', 'go\u001b[2J')
+    assert.equal(code, 0, stderr)
+  }
+  assert.match(sub.stdout, /^\d\d:\d\d:\d\d\.\d{3} {2}\/s\/e {14}"go\\u001b\[2J" {2}event string\n/)
   sub.child.kill('SIGINT')
   const end = await sub.exited
   assert.equal(end.code, 0)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rawServer, type Script, scriptedRouter } from '../client/scripted-router.ts'
+import { until } from '../until.ts'
 import { cli, folderWith, RunningCommand } from './run-cli.ts'
 
 const COMMANDS = [
@@ -160,9 +161,8 @@ test('the tools work with a router that has no status page and is silent about u
 test('sub says when the connection is lost, and makes it again', async (t) => {
   const first = await scriptedRouter(t)
   const sub = new RunningCommand(['sub', '/x', '-n', '1', '-u', first.url])
-  while (!first.received.some(({ type }) => type === 'SUBSCRIBE'))
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  // The PING behind the subscription, after the one of the greeting: from then on a loss is not the first failure.
+  await until(() => first.received.filter(({ type }) => type === 'PING').length === 2, 'the subscription')
   await first.stop()
   await sub.printed(/closed the connection.*trying again in 0\.\d s/, 'stderr')
   await scriptedRouter(
@@ -177,4 +177,14 @@ test('sub says when the connection is lost, and makes it again', async (t) => {
   const { code, stdout } = await sub.exited
   assert.equal(code, 0)
   assert.match(stdout, /\/x +true/)
+})
+
+test('stream tells when the router goes away in the middle', async (t) => {
+  const router = await scriptedRouter(t)
+  const stream = new RunningCommand(['stream', '/x', '1', '--repeat', '--rate', '100', '-u', router.url])
+  await until(() => router.received.filter(({ type }) => type === 'PUBLISH').length > 5, 'some values')
+  await router.stop()
+  const { code, stderr } = await stream.exited
+  assert.equal(code, 1)
+  assert.match(stderr, /closed the connection/)
 })

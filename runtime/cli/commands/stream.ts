@@ -49,8 +49,9 @@ export const stream = defineCommand({
           // Against the start, not against the last value: delays do not add up.
           const due = start + (sent * 1000) / rate - performance.now()
           if (due > 0) await delay(due, undefined, { signal })
-          while (client.unsentBytes > MAX_UNSENT_BYTES) await delay(5, undefined, { signal })
-          if (signal.aborted) break
+          while (client.isOpen && client.unsentBytes > MAX_UNSENT_BYTES) await delay(5, undefined, { signal })
+          // Then the PING below tells why.
+          if (signal.aborted || !client.isOpen) break
           client.send({ type: 'PUBLISH', address, signal: 'stream', value, timestamp: nowUs() })
           sent++
         }
