@@ -5,7 +5,6 @@
  * `router/router.ts` picks the path, `router/set-path.ts` authorises, applies and acknowledges, `router/store.ts` holds
  * the state and `router/fanout.ts` delivers.
  */
-import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
@@ -17,6 +16,7 @@ import { type ConfigChanges, configChanges } from './config/changes.ts'
 import { ConfigError } from './config/problem.ts'
 import { routerOptions } from './config/router-options.ts'
 import type { Config } from './config/schema.ts'
+import { routerId } from './discovery/router-id.ts'
 import { observabilityRoutes } from './observability/http-routes.ts'
 import { Sampler } from './observability/sampler.ts'
 import { publishSelf } from './observability/self-params.ts'
@@ -97,7 +97,7 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
     )
     stops.push(() => listener.stop())
     addresses = reachableAddresses(listen.host, listener.port, listen.tls !== undefined)
-    const identity = { name: config.name, features: FEATURES, id: randomUUID(), clock }
+    const identity = { name: config.name, features: FEATURES, id: await routerId(listener.port), clock }
 
     if (listen.udp) {
       const { listenUdp } = await import('./transports/udp.ts')
@@ -122,7 +122,14 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
     if (config.discovery.mdns) {
       const { advertise } = await import('./discovery/mdns.ts')
       const { name, id } = identity
-      advertise({ name, id, features: FEATURES, port: listener.port }, log, aborter.signal)
+      const { port } = listener
+      const udp = listen.udp ? port : undefined
+      const advert = advertise(
+        { name, id, features: FEATURES, ws: port, tcp: port, udp, isTls: listen.tls !== undefined },
+        clock,
+        log,
+      )
+      stops.push(() => advert.stop())
     }
     if (config.state.selfInterval > 0) {
       publishSelf(router.openLocal({ name: 'router' }), sampler, version, aborter.signal)
@@ -156,10 +163,12 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
       addresses,
       isSimulated,
       reload(next) {
-        const changes = configChanges(config, next)
+        const { applied } = configChanges(config, next)
+        // What needs a restart is told again each time, until it has had one.
+        const { needsRestart } = configChanges(initial, next)
         config = next
         router.reconfigure(routerOptions(next))
-        return changes
+        return { applied, needsRestart }
       },
       async stop() {
         isReady = false

@@ -1,5 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
+import { FEATURES } from '../../firmware-protocol/wire/codes.ts'
 import { DEFAULT_PORT, DISCOVERY_PORT } from '../../firmware-protocol/wire/constants.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { decodeFrame } from '../../firmware-protocol/wire/frame.ts'
@@ -50,7 +51,8 @@ export function seekByBroadcast({ signal, onFound, targets, clock = systemClock 
   socket.on('message', (bytes, source) => {
     const frame = decodeFrame(bytes)
     if (frame instanceof DecodeError || frame.message.type !== 'WELCOME') return
-    const { name, features, session } = frame.message
+    const { name, session, features: names } = frame.message
+    const features = FEATURES.filter((feature) => names.includes(feature))
     const url = `ws://${urlHost(source.address)}:${DEFAULT_PORT}/clasp`
     onFound({ name, url, address: source.address, features, via: 'broadcast', id: session })
   })

@@ -109,7 +109,10 @@ export class AdvertRecords {
   }
 
   /** Undefined when the question is not about this router, or the asker knows the answer already. */
-  answer({ name, type }: DnsQuestion, known: readonly DnsRecord[]): Pick<DnsPacket, 'answers' | 'additionals'> | undefined {
+  answer(
+    { name, type }: DnsQuestion,
+    known: readonly DnsRecord[],
+  ): Pick<DnsPacket, 'answers' | 'additionals'> | undefined {
     const asks = (owner: string, ...types: string[]) => isSameName(name, owner) && ['ANY', ...types].includes(type)
     if (asks(SERVICE_TYPE, 'PTR')) {
       if (known.some((record) => this.isPointer(record) && record.ttl >= SERVICE_TTL / 2)) return undefined
