@@ -57,7 +57,7 @@ export class Bundles {
     } else if (inner.length > maxMessages) {
       core.refuse(session, 400, `Bundle rejected: ${inner.length} messages, at most ${maxMessages}`)
     } else if (session.rate !== null && inner.length > 1 && !session.rate.take(inner.length - 1, core.now)) {
-      core.refuse(session, 429, `Rate limit exceeded: ${core.options.maxMessagesPerSecond} messages/second`)
+      core.refuseRate(session)
     } else if (!isScheduled) {
       const revision = this.execute(session, inner)
       if (revision !== undefined) session.reply({ type: 'ACK', revision: revision === 0 ? undefined : revision })

@@ -71,6 +71,15 @@ export class Core {
     session.reply({ type: 'ERROR', code, message: message.slice(0, 500), address: address?.slice(0, 1024) })
   }
 
+  /** Drops a message above the session's rate; each is counted, and the session is told once a second. */
+  refuseRate(session: Session): void {
+    if (session.rate?.shouldTell(this.now)) {
+      this.refuse(session, 429, `Rate limit exceeded: ${this.options.maxMessagesPerSecond} messages/second`)
+    } else {
+      this.stats.errors.set(429, (this.stats.errors.get(429) ?? 0) + 1)
+    }
+  }
+
   /** The entry of the address `bytes[start, end)`; null, with `addressProblem`, when nothing can be sent there. */
   intern(bytes: Uint8Array, start: number, end: number): AddressEntry | null {
     const hash = this.table.hash(bytes, start, end)

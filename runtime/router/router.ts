@@ -137,7 +137,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.received[code]++
     if (session.rate !== null && code !== MessageCode.ping && code !== MessageCode.pong) {
       if (!session.rate.take(1, this.now)) {
-        this.overRate(session)
+        this.refuseRate(session)
         return
       }
     }
@@ -284,13 +284,6 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
       this.refuse(session, 301, 'Insufficient scope for read operation', address)
     } else {
       this.snapshots.sendOne(session, address)
-    }
-  }
-
-  private overRate(session: Session): void {
-    this.stats.errors.set(429, (this.stats.errors.get(429) ?? 0) + 1)
-    if (session.rate?.shouldTell(this.now)) {
-      this.refuse(session, 429, `Rate limit exceeded: ${this.options.maxMessagesPerSecond} messages/second`)
     }
   }
 
