@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../router/clock.ts'
+import { type Clock, systemClock, type Timer } from '../router/clock.ts'
 import { type ProbeTarget, seekByBroadcast } from './discover-broadcast.ts'
 import { seekByMdns } from './discover-mdns.ts'
 import type { FoundRouter } from './found-router.ts'
@@ -16,6 +16,8 @@ export interface Search {
   interfaces?: readonly string[]
   clock?: Clock
 }
+
+const MDNS_HEAD_START_MS = 300
 
 /** Looks for routers by mDNS and broadcast at once. A router that answers both ways is reported once, by its id or URL. */
 export async function discover(search: Search = {}): Promise<FoundRouter[]> {
@@ -35,12 +37,15 @@ export async function discover(search: Search = {}): Promise<FoundRouter[]> {
   // The wait itself must keep the process alive, which the clock's timers do not.
   const alive = setTimeout(() => {}, timeoutMs + 1000)
   const timer = clock.timer(timeoutMs, stop)
+  let probing: Timer | undefined
   try {
-    seekByBroadcast({ signal: end.signal, onFound, targets, clock })
+    // mDNS tells more: it gets a head start, so that who answers both ways is reported with all that is known.
+    probing = clock.timer(MDNS_HEAD_START_MS, () => seekByBroadcast({ signal: end.signal, onFound, targets, clock }))
     await seekByMdns({ signal: end.signal, onFound, only: interfaces })
   } finally {
     stop()
     timer.cancel()
+    probing?.cancel()
     clearTimeout(alive)
     signal?.removeEventListener('abort', stop)
   }

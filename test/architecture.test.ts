@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, it } from 'node:test'
+
+/** What each room may import, besides itself. The composition root and the commands may import everything. */
+const ALLOWED: Record<string, readonly string[]> = {
+  'firmware-protocol': [],
+  'runtime/router': ['firmware-protocol'],
+  'runtime/transports': ['firmware-protocol', 'runtime/router'],
+  // The defaults and the shape of the router's options are the router's own.
+  'runtime/config': ['firmware-protocol', 'runtime/router'],
+  // The client dials TCP with the framing that the listener cuts.
+  'runtime/client': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
+  'runtime/discovery': ['firmware-protocol', 'runtime/router'],
+  'runtime/observability': ['firmware-protocol', 'runtime/router'],
+  devices: ['firmware-protocol'],
+  boards: [],
+}
+const ROOMS = Object.keys(ALLOWED)
+
+const sources = ['firmware-protocol', 'runtime', 'devices', 'boards'].flatMap(filesBelow)
+
+function filesBelow(path: string): string[] {
+  if (!statSync(path).isDirectory()) return path.endsWith('.ts') ? [path] : []
+  return readdirSync(path).flatMap((name) => filesBelow(join(path, name)))
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, 'utf8')
+  const targets = [...text.matchAll(/(?:from|import\()\s*'(\.[^']+)'/g)].map(([, target]) => target)
+  return targets.map((target) => normalize(join(dirname(file), target)))
+}
+
+const roomOf = (file: string) => ROOMS.find((room) => file.startsWith(`${room}/`))
+
+describe('the rooms', () => {
+  it('import only what is below them', () => {
+    const wrong = sources.flatMap((file) => {
+      const room = roomOf(file)
+      if (room === undefined) return []
+      return importsOf(file)
+        .filter((target) => roomOf(target) !== room && !ALLOWED[room].includes(roomOf(target) ?? ''))
+        .map((target) => `${file} imports ${target}`)
+    })
+    assert.deepEqual(wrong, [])
+    assert.ok(sources.length > 100, 'the sources were not found')
+  })
+
+  it('are all known: a new folder needs a rule', () => {
+    const known = ['runtime/cli/', 'runtime/edge.ts', ...ROOMS.map((room) => `${room}/`)]
+    assert.deepEqual(
+      sources.filter((file) => !known.some((prefix) => file.startsWith(prefix))),
+      [],
+    )
+  })
+
+  it('load the commands and the hot path without the libraries of others', () => {
+    const eager = sources.flatMap((file) => {
+      const text = readFileSync(file, 'utf8')
+      return [...text.matchAll(/^import (?!type)[^\n]* from '(ws|yaml|bonjour-service)'/gm)].map(
+        ([line]) => `${file}: ${line}`,
+      )
+    })
+    // A module that is itself loaded on demand may name its library.
+    assert.deepEqual(
+      eager.filter((line) => /runtime\/(router|transports|edge)/.test(line)),
+      [],
+    )
+  })
+})
