@@ -1,4 +1,5 @@
 import { DEFAULT_PORT } from '../../firmware-protocol/wire/constants.ts'
+import { type Clock, systemClock, type Timer } from '../router/clock.ts'
 import { type FoundRouter, urlHost } from './found-router.ts'
 import { featuresOfLetters, isSameName, SERVICE_TYPE } from './mdns-records.ts'
 import { type DnsRecord, localNetworks, type MdnsSocket, openMdns } from './mdns-socket.ts'
@@ -9,14 +10,19 @@ export interface MdnsSearch {
   onFound(router: FoundRouter): void
   /** Names of interfaces; default: all but loopback. */
   only?: readonly string[]
+  clock?: Clock
 }
+
+/** Multicast gets lost, on radio most of all. */
+const ASK_AGAIN_MS = [150, 1000, 2000]
 
 /**
  * Asks every network for `_clasp._tcp` and reports what answers, until the signal is aborted. A router without mDNS, and a
  * network on which port 5353 cannot be had, are just not found this way. Resolves when the sockets are closed.
  */
-export async function seekByMdns({ signal, onFound, only }: MdnsSearch): Promise<void> {
+export async function seekByMdns({ signal, onFound, only, clock = systemClock }: MdnsSearch): Promise<void> {
   const sockets: MdnsSocket[] = []
+  const timers: Timer[] = []
   for (const network of localNetworks(only)) {
     const socket = await openMdns(network, () => {}).catch(() => undefined)
     if (socket === undefined) continue
@@ -26,11 +32,14 @@ export async function seekByMdns({ signal, onFound, only }: MdnsSearch): Promise
       known.push(...answers, ...additionals)
       for (const router of routersIn(known, from.address)) onFound(router)
     })
-    socket.query([{ name: SERVICE_TYPE, type: 'PTR' }])
+    const ask = () => socket.query([{ name: SERVICE_TYPE, type: 'PTR' }])
+    ask()
+    for (const delayMs of ASK_AGAIN_MS) timers.push(clock.timer(delayMs, ask))
   }
   if (!signal.aborted) {
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
+  for (const timer of timers) timer.cancel()
   await Promise.all(sockets.map((socket) => socket.close()))
 }
 

@@ -41,7 +41,7 @@ export async function discover(search: Search = {}): Promise<FoundRouter[]> {
   try {
     // mDNS tells more: it gets a head start, so that who answers both ways is reported with all that is known.
     probing = clock.timer(MDNS_HEAD_START_MS, () => seekByBroadcast({ signal: end.signal, onFound, targets, clock }))
-    await seekByMdns({ signal: end.signal, onFound, only: interfaces })
+    await seekByMdns({ signal: end.signal, onFound, only: interfaces, clock })
   } finally {
     stop()
     timer.cancel()

@@ -123,7 +123,9 @@ export class Store {
     param.revision++
     param.timestampUs = wallUs > param.timestampUs ? wallUs : param.timestampUs
     if (ttl !== ABSENT) setTtl(param, ttl)
-    if (ttl !== ABSENT || param.ttlMode !== TtlMode.absolute) {
+    // An absolute time keeps running, but stops for a lock and starts when the lock is gone.
+    const isRunning = param.ttlMode === TtlMode.absolute && param.holder === null && param.expiresAt !== Infinity
+    if (ttl !== ABSENT || !isRunning) {
       param.expiresAt = now + this.effectiveTtlMs(param, policy)
     }
     this.order.touch(param, param.holder === null && param.ttlMode !== TtlMode.never)
