@@ -66,7 +66,7 @@ const scenarios: { name: string; target: string; load: Partial<LoadOptions> }[] 
   },
   {
     name: '1 → 10 of 100, 10 000 subscriptions, 1000 addresses',
-    target: '≤ 1.5 × the row below per delivery',
+    target: '≤ 1.5 × one subscription (row above) per delivery',
     load: {
       addresses: 1000,
       subscribers: 100,
