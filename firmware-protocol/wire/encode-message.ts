@@ -2,6 +2,7 @@ import { FEATURES, FEDERATION_OPS } from './codes.ts'
 import {
   ALL_SIGNALS_MASK,
   FeatureBit,
+  MAX_BUNDLE_DEPTH,
   MAX_PAYLOAD_BYTES,
   MessageCode,
   PhaseCode,
@@ -34,15 +35,20 @@ import { Writer } from './writer.ts'
  * range. Layouts: wire reference §6.
  */
 export function encodeMessage(message: Message): Uint8Array {
+  return encodeNested(message, 0)
+}
+
+function encodeNested(message: Message, depth: number): Uint8Array {
   const w = new Writer()
-  writeMessage(w, message)
+  writeMessage(w, message, depth)
   if (w.length > MAX_PAYLOAD_BYTES) {
     throw new EncodeError(`${message.type} takes ${w.length} bytes, a frame holds ${MAX_PAYLOAD_BYTES}`)
   }
   return w.finish()
 }
 
-function writeMessage(w: Writer, m: Message): void {
+/** `depth` counts the bundles around the message. */
+function writeMessage(w: Writer, m: Message, depth: number): void {
   switch (m.type) {
     case 'HELLO':
     case 'WELCOME':
@@ -96,7 +102,7 @@ function writeMessage(w: Writer, m: Message): void {
       w.u8(maskOf(m.types), 'type mask')
       return
     case 'BUNDLE':
-      writeBundle(w, m)
+      writeBundle(w, m, depth)
       return
     case 'SYNC':
       w.u8(MessageCode.sync, 'type')
@@ -273,13 +279,14 @@ function writeParam(w: Writer, { address, value, revision, writer, timestamp }: 
   if (timestamp !== undefined) w.u64(timestamp, 'timestamp')
 }
 
-function writeBundle(w: Writer, { messages, timestamp }: Bundle): void {
+function writeBundle(w: Writer, { messages, timestamp }: Bundle, depth: number): void {
+  if (depth >= MAX_BUNDLE_DEPTH) throw new EncodeError(`bundles are nested deeper than ${MAX_BUNDLE_DEPTH}`)
   w.u8(MessageCode.bundle, 'type')
   w.u8(bit(timestamp, 0x80), 'flags')
   w.u16(messages.length, 'count of messages')
   if (timestamp !== undefined) w.u64(timestamp, 'timestamp')
   for (const message of messages) {
-    const inner = encodeMessage(message)
+    const inner = encodeNested(message, depth + 1)
     w.u16(inner.length, 'length of message')
     w.raw(inner)
   }

@@ -3,6 +3,7 @@ import { DecodeError } from './errors.ts'
 import type { Item } from './messagepack.ts'
 import type { Value } from './value.ts'
 
+const U8 = 0xff
 const U16 = 0xffff
 const U32 = 0xffff_ffff
 
@@ -83,6 +84,7 @@ export class Fields {
 
   readonly u32 = (item: Item, name: string): number => this.integer(item, name, U32)
   readonly u16 = (item: Item, name: string): number => this.integer(item, name, U16)
+  readonly u8 = (item: Item, name: string): number => this.integer(item, name, U8)
 
   readonly value = (item: Item): Value => readValue(item, this.problems, 0)
 
@@ -114,7 +116,10 @@ export class Fields {
 }
 
 function readValue(item: Item, problems: Problems, depth: number): Value {
-  if (depth > MAX_VALUE_DEPTH) problems.add(`values are nested deeper than ${MAX_VALUE_DEPTH}`, item.at)
+  if (depth >= MAX_VALUE_DEPTH && (item.kind === 'array' || item.kind === 'map')) {
+    problems.add(`values are nested deeper than ${MAX_VALUE_DEPTH}`, item.at)
+    return { type: 'null' }
+  }
   switch (item.kind) {
     case 'nil':
       return { type: 'null' }

@@ -48,7 +48,7 @@ function readMessage(f: Fields, depth: number): Message {
     case 'HELLO':
       return {
         type,
-        version: f.required('version', 0, (item, name) => f.u16(item, name) & 0xff),
+        version: f.required('version', 0, f.u8),
         name: f.required('name', '', f.string),
         features: f.defaulted('features', [], strings),
         capabilities: f.optional('capabilities', f.inner(readCapabilities)),
@@ -57,7 +57,7 @@ function readMessage(f: Fields, depth: number): Message {
     case 'WELCOME':
       return {
         type,
-        version: f.required('version', 0, (item, name) => f.u16(item, name) & 0xff),
+        version: f.required('version', 0, f.u8),
         session: f.required('session', '', f.string),
         name: f.required('name', '', f.string),
         features: f.defaulted('features', [], strings),
@@ -170,7 +170,7 @@ function readMessage(f: Fields, depth: number): Message {
     case 'RESULT':
       return { type, signals: f.required('signals', [], signals) }
     default:
-      f.problems.add(`unknown message type ${JSON.stringify(type)}`, f.at)
+      f.problems.add(`unknown message type ${JSON.stringify(type.slice(0, 40))}`, f.at)
       return { type: 'PING' }
   }
 }

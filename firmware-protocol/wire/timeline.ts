@@ -113,12 +113,19 @@ function interpolate(a: Value, b: Value, eased: number): Value {
   if (isFloat(a) && isFloat(b)) return { type: 'f64', value: a.value + (b.value - a.value) * eased }
   if (isInteger(a) && isInteger(b)) {
     const from = Number(a.value)
-    return { type: 'i64', value: from + Math.trunc((Number(b.value) - from) * eased) }
+    return { type: 'i64', value: toI64(from + Math.trunc((Number(b.value) - from) * eased)) }
   }
   if (a.type === 'array' && b.type === 'array' && a.value.length === b.value.length) {
     return { type: 'array', value: a.value.map((item, i) => interpolate(item, b.value[i], eased)) }
   }
   return eased < 0.5 ? a : b
+}
+
+/** An integral number as an i64; beyond its range, where a bezier may overshoot to, the nearest one. */
+function toI64(value: number): number | bigint {
+  if (Number.isSafeInteger(value)) return value
+  if (value >= 2 ** 63) return 2n ** 63n - 1n
+  return value <= -(2 ** 63) ? -(2n ** 63n) : BigInt(value)
 }
 
 function isFloat(value: Value): value is Extract<Value, { type: 'f32' | 'f64' }> {

@@ -1,3 +1,4 @@
+import { MAX_VALUE_DEPTH } from './constants.ts'
 import type { Value } from './value.ts'
 
 /**
@@ -22,7 +23,8 @@ export function toJs(value: Value): unknown {
 
 /**
  * Plain JavaScript as a value: integral numbers and bigints as i64, other numbers as f64, undefined as null. Throws a
- * TypeError for functions, symbols, bigints beyond 64 bits, and structures that contain themselves.
+ * TypeError for functions, symbols, bigints beyond 64 bits, structures that contain themselves, and structures nested
+ * deeper than MAX_VALUE_DEPTH.
  */
 export function fromJs(input: unknown): Value {
   return convert(input, [])
@@ -51,6 +53,7 @@ function convert(input: unknown, parents: readonly object[]): Value {
   if (input === null) return { type: 'null' }
   if (input instanceof Uint8Array) return { type: 'bytes', value: input }
   if (parents.includes(input)) throw new TypeError('a structure that contains itself has no CLASP value')
+  if (parents.length >= MAX_VALUE_DEPTH) throw new TypeError(`values are nested deeper than ${MAX_VALUE_DEPTH}`)
   const path = [...parents, input]
   if (Array.isArray(input)) return { type: 'array', value: input.map((item) => convert(item, path)) }
   return { type: 'map', value: Object.entries(input).map(([key, item]) => [key, convert(item, path)]) }
@@ -62,17 +65,31 @@ export function formatValue(value: Value): string {
     case 'null':
       return 'null'
     case 'string':
-      return JSON.stringify(value.value)
+      return quoted(value.value)
     case 'f32':
     case 'f64':
-      return Number.isInteger(value.value) ? `${Object.is(value.value, -0) ? '-0' : value.value}.0` : `${value.value}`
+      return formatFloat(value.value)
     case 'bytes':
       return `0x${Array.from(value.value, (byte) => byte.toString(16).padStart(2, '0')).join('')}`
     case 'array':
       return `[${value.value.map(formatValue).join(', ')}]`
     case 'map':
-      return `{${value.value.map(([key, item]) => `${JSON.stringify(key)}: ${formatValue(item)}`).join(', ')}}`
+      return `{${value.value.map(([key, item]) => `${quoted(key)}: ${formatValue(item)}`).join(', ')}}`
     default:
       return `${value.value}`
   }
+}
+
+/** 1.0, -0.0, 1e+21, NaN: never the look of an integer. */
+function formatFloat(value: number): string {
+  const text = Object.is(value, -0) ? '-0' : `${value}`
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
+}
+
+/** As JSON, and also without the characters behind ASCII that break a line or steer a terminal. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }

@@ -1,4 +1,10 @@
-import { MessageCode, PhaseCode, PublishFlag, SignalCode } from '../../firmware-protocol/wire/constants.ts'
+import {
+  MessageCode,
+  PhaseCode,
+  PublishFlag,
+  PublishIndicator,
+  SignalCode,
+} from '../../firmware-protocol/wire/constants.ts'
 import type { AddressEntry } from './address-table.ts'
 import { putU32 } from './bytes.ts'
 import type { Timer } from './clock.ts'
@@ -6,6 +12,9 @@ import type { Core } from './core.ts'
 import type { Fanout } from './fanout.ts'
 import type { PublishView } from './publish-view.ts'
 import type { Session } from './session.ts'
+
+/** More fingers than any surface has: what a client never ends must not fill the memory. */
+const MAX_GESTURES_PER_SESSION = 1024
 
 interface Gesture {
   session: Session
@@ -68,6 +77,7 @@ export class Gestures {
     gesture.valueEnd = view.code < 0 ? gesture.valueAt + 1 : view.valueEnd - view.at
     if (known === undefined) {
       gestures ??= new Map()
+      if (gestures.size >= MAX_GESTURES_PER_SESSION) this.cancelOldest(gestures)
       gestures.set(key, gesture)
       this.bySession.set(session, gestures)
     }
@@ -120,6 +130,13 @@ export class Gestures {
     if (next !== Number.POSITIVE_INFINITY) this.timer = this.core.clock.timer(next - now, this.beat)
   }
 
+  private cancelOldest(gestures: Map<string, Gesture>): void {
+    for (const [key, gesture] of gestures) {
+      this.cancel(gesture, key)
+      return
+    }
+  }
+
   private create(session: Session, entry: AddressEntry, view: PublishView): Gesture {
     return {
       session,
@@ -152,6 +169,8 @@ export class Gestures {
     const message = new Uint8Array(head.length + value.length + (gesture.hasId ? 4 : 0))
     message.set(head)
     message.set(value, head.length)
+    // A cancel carries a value or nothing: samples are no position.
+    if (value.length === 1) message[head.length] = PublishIndicator.nothing
     message[0] = MessageCode.publish
     message[1] = (SignalCode.gesture << 5) | (gesture.hasId ? PublishFlag.id : 0) | PhaseCode.cancel
     if (gesture.hasId) putU32(message, message.length - 4, gesture.id)

@@ -13,6 +13,9 @@ interface Pace {
   waitingNumber: number
 }
 
+/** Addresses remembered for one session before those of which nothing waits are forgotten. */
+const MAX_PACES = 16_384
+
 /** Waiting updates are looked at so often, at most. */
 const TICK_MS = 2
 
@@ -60,6 +63,18 @@ export class Pacing {
     this.timer ??= this.clock.timer(Math.max(TICK_MS, dueAt - now), this.deliverDue)
   }
 
+  /**
+   * After a session's subscriptions have changed: what waits for it and is still wanted is delivered now, before anything
+   * newer can overtake it; the rest is dropped.
+   */
+  settle(session: Session, isWanted: (address: string) => boolean): void {
+    for (const [entry, pace] of this.paces.get(session) ?? []) {
+      if (pace.waiting === null) continue
+      if (isWanted(entry.text)) this.deliver(pace, session, this.clock.now())
+      else this.drop(pace)
+    }
+  }
+
   forget(session: Session): void {
     const paces = this.paces.get(session)
     if (paces === undefined) return
@@ -83,13 +98,17 @@ export class Pacing {
         next = Math.min(next, dueAt)
         continue
       }
-      const frame = pace.waiting as Uint8Array
-      this.drop(pace)
-      pace.sentAt = now
-      pace.sent = pace.waitingNumber
-      session.deliver(frame, 0, frame.length)
+      this.deliver(pace, session, now)
     }
     if (next !== Infinity) this.timer = this.clock.timer(Math.max(TICK_MS, next - now), this.deliverDue)
+  }
+
+  private deliver(pace: Pace, session: Session, now: number): void {
+    const frame = pace.waiting as Uint8Array
+    this.drop(pace)
+    pace.sentAt = now
+    pace.sent = pace.waitingNumber
+    session.deliver(frame, 0, frame.length)
   }
 
   private drop(pace: Pace): void {
@@ -105,9 +124,15 @@ export class Pacing {
     }
     let pace = paces.get(entry)
     if (pace === undefined) {
+      if (paces.size >= MAX_PACES) forgetIdle(paces)
       pace = { sentAt: -Infinity, sent: Number.NaN, waiting: null, waitingNumber: Number.NaN }
       paces.set(entry, pace)
     }
     return pace
   }
+}
+
+/** Anybody can make up addresses; forgetting one costs at most an update that comes early. */
+function forgetIdle(paces: Map<AddressEntry, Pace>): void {
+  for (const [entry, pace] of paces) if (pace.waiting === null) paces.delete(entry)
 }

@@ -54,6 +54,7 @@ export class Subscriptions {
     if (replaced !== undefined) core.index.remove(replaced)
     core.index.add(subscription)
     own.set(key, subscription)
+    this.settlePaced(session)
     this.sendHistory(session, pattern, subscription)
     this.snapshots.send(session, pattern, false)
   }
@@ -66,11 +67,19 @@ export class Subscriptions {
       this.core.index.remove(subscription)
       own.delete(key)
     }
+    this.settlePaced(session)
   }
 
   forget(session: Session): void {
     for (const subscription of this.bySession.get(session)?.values() ?? []) this.core.index.remove(subscription)
     this.bySession.delete(session)
+  }
+
+  private settlePaced(session: Session): void {
+    const isOf = (subscription: Subscription) => subscription.session === session
+    this.core.pacing.settle(session, (address) =>
+      this.core.index.match(address).some(({ subscriptions }) => [...subscriptions].some(isOf)),
+    )
   }
 
   /**

@@ -118,6 +118,7 @@ describe('gestures', () => {
   test('ids, addresses and senders have a beat of their own', async () => {
     const other = await bench.join('other finger')
     const fingers = [{}, { id: 2 }, { address: '/pad2' }, { from: other }]
+    finger.send({ type: 'UNSUBSCRIBE', id: 1 })
     for (const which of fingers) send('start', 0, which)
     await other.settle()
     await seen()

@@ -12,6 +12,7 @@ export class SteppedClock implements Clock {
   private nowMs = 5000
   private offsetUs = START_US
   private readonly timers = new Set<Due>()
+  private readonly turnEnds = new Set<() => void>()
 
   now(): number {
     return this.nowMs
@@ -28,7 +29,11 @@ export class SteppedClock implements Clock {
   }
 
   afterTurn(callback: () => void): void {
-    setImmediate(callback)
+    const run = () => {
+      if (this.turnEnds.delete(run)) callback()
+    }
+    this.turnEnds.add(run)
+    setImmediate(run)
   }
 
   /** Timers that have neither fired nor been cancelled. */
@@ -36,7 +41,7 @@ export class SteppedClock implements Clock {
     return this.timers.size
   }
 
-  /** Lets time pass and fires what falls due, each timer at its own time. */
+  /** Lets time pass and fires what falls due, each timer at its own time and in a turn of its own. */
   advance(ms: number): void {
     const until = this.nowMs + ms
     for (;;) {
@@ -44,6 +49,7 @@ export class SteppedClock implements Clock {
       for (const due of this.timers) if (due.at <= until && (next === undefined || due.at < next.at)) next = due
       if (next === undefined) break
       this.timers.delete(next)
+      for (const run of [...this.turnEnds]) run()
       this.nowMs = Math.max(this.nowMs, next.at)
       next.callback()
     }
