@@ -124,6 +124,7 @@ function interpolate(a: Value, b: Value, eased: number): Value {
 /** An integral number as an i64; beyond its range, where a bezier may overshoot to, the nearest one. */
 function toI64(value: number): number | bigint {
   if (Number.isSafeInteger(value)) return value
+  if (Number.isNaN(value)) return 0
   if (value >= 2 ** 63) return 2n ** 63n - 1n
   return value <= -(2 ** 63) ? -(2n ** 63n) : BigInt(value)
 }
@@ -161,6 +162,6 @@ function integer(value: Value | undefined): number | undefined {
 function controlPoints(value: Value | undefined): [number, number, number, number] | undefined {
   if (value?.type !== 'array' || value.value.length !== 4) return undefined
   const points = value.value.map((point) => (isFloat(point) || isInteger(point) ? Number(point.value) : Number.NaN))
-  if (points.some(Number.isNaN)) return undefined
+  if (!points.every(Number.isFinite)) return undefined
   return [points[0], points[1], points[2], points[3]]
 }

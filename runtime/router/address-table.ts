@@ -16,6 +16,8 @@ export class AddressEntry {
   /** Only parts of the router may write here. */
   readonly isReserved: boolean
   next: AddressEntry | null = null
+  /** False once the table has forgotten the address: whoever kept the entry looks it up anew before writing a param. */
+  isKnown = true
   param: Param | null = null
   /** Who gets what is sent to this address, as of `routeEpoch`. */
   route: Route | null = null
@@ -136,6 +138,7 @@ export class AddressTable {
     if (current === null) return
     if (previous === null) this.buckets[bucket] = entry.next
     else previous.next = entry.next
+    entry.isKnown = false
     this.arena.release(entry.ref, entry.bytes)
     this.count--
   }

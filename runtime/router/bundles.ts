@@ -143,6 +143,11 @@ export class Bundles {
     return isLegacy(code) || decodeMessage(bytes, at, stop) instanceof DecodeError ? MALFORMED : null
   }
 
+  /** The entry of an address that has been found valid before. */
+  private entryOf({ bytes, addressAt, addressEnd }: SetView): AddressEntry {
+    return this.core.intern(bytes, addressAt, addressEnd) as AddressEntry
+  }
+
   /** Applies all SETs or none, then delivers. Returns the revision of the last SET, 0 without one, undefined when refused. */
   private execute(session: Session, inner: Inner[]): number | undefined {
     const { core } = this
@@ -150,7 +155,10 @@ export class Bundles {
     let revision = 0
     for (const message of inner) {
       if (!('set' in message)) continue
-      const { entry, set } = message
+      const { set } = message
+      // Addresses without a param are forgotten when many new ones come, while a bundle waits or by the bundle itself.
+      if (!message.entry.isKnown) message.entry = this.entryOf(set)
+      const { entry } = message
       const refusal = this.sets.apply(session, entry, set)
       if (refusal !== Refusal.none) {
         const reason = this.sets.describe(refusal, set)

@@ -1,3 +1,4 @@
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { AddressEntry } from './address-table.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { ParticularRecipient } from './group.ts'
@@ -63,15 +64,17 @@ export class Pacing {
     this.timer ??= this.clock.timer(Math.max(TICK_MS, dueAt - now), this.deliverDue)
   }
 
-  /**
-   * After a session's subscriptions have changed: what waits for it and is still wanted is delivered now, before anything
-   * newer can overtake it; the rest is dropped.
-   */
-  settle(session: Session, isWanted: (address: string) => boolean): void {
+  /** A further subscription may let updates pass at once: what waits goes first, so that nothing newer overtakes it. */
+  hasten(session: Session, pattern: Pattern): void {
     for (const [entry, pace] of this.paces.get(session) ?? []) {
-      if (pace.waiting === null) continue
-      if (isWanted(entry.text)) this.deliver(pace, session, this.clock.now())
-      else this.drop(pace)
+      if (pace.waiting !== null && pattern.matches(entry.text)) this.deliver(pace, session, this.clock.now())
+    }
+  }
+
+  /** A subscription is gone: what waits for it alone is dropped. */
+  dropUnwanted(session: Session, isWanted: (address: string) => boolean): void {
+    for (const [entry, pace] of this.paces.get(session) ?? []) {
+      if (pace.waiting !== null && !isWanted(entry.text)) this.drop(pace)
     }
   }
 

@@ -16,11 +16,11 @@ export class RateLimit {
 
   /** Takes `count` messages out of the bucket; false when there are not enough. */
   take(count: number, now: number): boolean {
-    if (this.tokens < count) {
+    if (now !== this.filledAt) {
       this.tokens = Math.min(this.perSecond, this.tokens + ((now - this.filledAt) / 1000) * this.perSecond)
       this.filledAt = now
-      if (this.tokens < count) return false
     }
+    if (this.tokens < count) return false
     this.tokens -= count
     return true
   }

@@ -54,7 +54,8 @@ export class Subscriptions {
     if (replaced !== undefined) core.index.remove(replaced)
     core.index.add(subscription)
     own.set(key, subscription)
-    this.settlePaced(session)
+    if (replaced !== undefined) this.dropUnwanted(session)
+    core.pacing.hasten(session, pattern)
     this.sendHistory(session, pattern, subscription)
     this.snapshots.send(session, pattern, false)
   }
@@ -67,7 +68,7 @@ export class Subscriptions {
       this.core.index.remove(subscription)
       own.delete(key)
     }
-    this.settlePaced(session)
+    this.dropUnwanted(session)
   }
 
   forget(session: Session): void {
@@ -75,10 +76,11 @@ export class Subscriptions {
     this.bySession.delete(session)
   }
 
-  private settlePaced(session: Session): void {
-    const isOf = (subscription: Subscription) => subscription.session === session
-    this.core.pacing.settle(session, (address) =>
-      this.core.index.match(address).some(({ subscriptions }) => [...subscriptions].some(isOf)),
+  private dropUnwanted(session: Session): void {
+    const { index, pacing } = this.core
+    const isOwn = (subscription: Subscription) => subscription.session === session
+    pacing.dropUnwanted(session, (address) =>
+      index.match(address).some(({ subscriptions }) => [...subscriptions].some(isOwn)),
     )
   }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { MAX_BUNDLE_DEPTH } from '../../firmware-protocol/wire/constants.ts'
 import { DecodeError, EncodeError } from '../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame, frameLength } from '../../firmware-protocol/wire/frame.ts'
+import type { Message } from '../../firmware-protocol/wire/message.ts'
 import { type FrameVector, fromHex, loadVectors, present, toHex, toMessage } from './vectors.ts'
 
 const frames = loadVectors<FrameVector[]>('frames.json')
@@ -75,9 +77,55 @@ describe('frames at the limits', () => {
     })
   }
 
+  it('bundles nest as deep in the encoder as in the decoder', () => {
+    let message: Message = { type: 'PING' }
+    for (let depth = 0; depth < MAX_BUNDLE_DEPTH; depth++) message = { type: 'BUNDLE', messages: [message] }
+    const decoded = decodeFrame(encodeFrame(message))
+    assert.ok(!(decoded instanceof DecodeError))
+    assert.deepEqual(present(decoded.message), message)
+    assert.throws(() => encodeFrame({ type: 'BUNDLE', messages: [message] }), EncodeError)
+  })
+
   it('a payload above 65 535 bytes has no encoding', () => {
     const value = { type: 'bytes', value: new Uint8Array(65_535) } as const
     assert.throws(() => encodeFrame({ type: 'SET', address: '/a', value }), EncodeError)
+  })
+})
+
+describe('a frame', () => {
+  const address = '/a'
+  const qosOf: [Message, number][] = [
+    [{ type: 'SET', address, value: { type: 'null' } }, 1],
+    [{ type: 'SUBSCRIBE', id: 1, pattern: '/**', types: [] }, 1],
+    [{ type: 'BUNDLE', messages: [] }, 2],
+    [{ type: 'PUBLISH', address, signal: 'event' }, 1],
+    [{ type: 'PUBLISH', address, signal: 'stream' }, 0],
+    [{ type: 'PUBLISH', address, signal: 'timeline' }, 2],
+    [{ type: 'PING' }, 0],
+  ]
+  for (const [message, qos] of qosOf) {
+    it(`of ${message.type}${'signal' in message ? ` ${message.signal}` : ''} has the quality of service ${qos}`, () =>
+      assert.equal(encodeFrame(message)[1] >>> 6, qos))
+  }
+
+  it('tells its length as soon as its header is there, and nothing without the magic byte', () => {
+    const frame = encodeFrame({ type: 'GET', address: '/a/b' }, { timestamp: 1 })
+    for (let end = 0; end < 4; end++) assert.equal(frameLength(frame, 0, end), 0)
+    assert.equal(frameLength(frame, 0, 4), frame.length)
+    assert.equal(frameLength(Uint8Array.of(0, ...frame), 1, 20), frame.length)
+    assert.equal(frameLength(frame, 1, frame.length), -1)
+  })
+
+  it('is decoded where it lies in a larger buffer, and errors give offsets of that buffer', () => {
+    const frame = encodeFrame({ type: 'GET', address })
+    const buffer = Uint8Array.of(9, 9, ...frame, 9)
+    const decoded = decodeFrame(buffer, 2, buffer.length)
+    assert.ok(!(decoded instanceof DecodeError))
+    assert.deepEqual(decoded.message, { type: 'GET', address })
+    buffer[2 + 6] = 99
+    const refused = decodeFrame(buffer, 2, buffer.length)
+    assert.ok(refused instanceof DecodeError)
+    assert.equal(refused.offset, 2 + 7)
   })
 })
 

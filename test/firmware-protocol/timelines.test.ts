@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ClockSync } from '../../firmware-protocol/wire/clock-sync.ts'
 import { ease } from '../../firmware-protocol/wire/easing.ts'
-import type { Easing, Timeline } from '../../firmware-protocol/wire/message.ts'
+import type { Easing, Keyframe, Timeline } from '../../firmware-protocol/wire/message.ts'
 import { TimelinePlayer, timelineFromValue, timelineToValue } from '../../firmware-protocol/wire/timeline.ts'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { loadVectors, present, toMessage, toValue, type VectorValue } from './vectors.ts'
 
 interface EasingVectors {
@@ -50,6 +51,26 @@ describe('timelines', () => {
       startTime: 1_700_000_000_000_000,
     }
     assert.deepEqual(present(timelineFromValue(timelineToValue(timeline))), present(timeline))
+  })
+
+  it('of the largest integers stay within their range, with control points that overshoot', () => {
+    const largest = 2n ** 63n - 1n
+    const frame = (time: number, value: bigint): Keyframe => ({
+      time,
+      value: { type: 'i64', value },
+      easing: 'cubic-bezier',
+      bezier: [0.5, 3, 0.5, 3],
+    })
+    const player = new TimelinePlayer({ keyframes: [frame(0, -largest), frame(1000, largest)], loop: false })
+    player.start(0)
+    assert.deepEqual(player.sample(600), { type: 'i64', value: largest })
+  })
+
+  it('that are not timelines are told from those that are', () => {
+    assert.equal(timelineFromValue({ type: 'null' }), undefined)
+    assert.equal(timelineFromValue({ type: 'map', value: [] }), undefined)
+    const keyframes: Value = { type: 'array', value: [{ type: 'map', value: [['time', { type: 'i64', value: 1 }]] }] }
+    assert.equal(timelineFromValue({ type: 'map', value: [['keyframes', keyframes]] }), undefined)
   })
 })
 
