@@ -132,49 +132,6 @@ describe('subscriptions', () => {
     await writer.settle()
     assert.deepEqual(sets(await peer.settle()), ['/glob/a(b r1', '/glob/{x,y}/1 r1'])
   })
-
-  it('thin out to maxRate, and deliver the last value in the end', async () => {
-    const peer = await bench.join()
-    peer.subscribe(1, '/rate', { options: { maxRate: 20 } })
-    await peer.settle()
-    for (let i = 1; i <= 200; i++) writer.set('/rate', int(i))
-    await writer.until(() => writer.inbox.filter(({ type }) => type === 'ACK').length === 200, 'ACKs')
-    writer.inbox.length = 0
-    const isLast = (m: Message) => m.type === 'SET' && m.revision === 200
-    await peer.until(() => peer.inbox.some(isLast), 'the last value')
-    assert.ok(peer.inbox.length <= 10, `${peer.inbox.length} updates came`)
-    // Events are never thinned out.
-    peer.inbox.length = 0
-    for (let i = 0; i < 50; i++) writer.send({ type: 'PUBLISH', address: '/rate', signal: 'event' })
-    await writer.settle()
-    assert.equal((await peer.settle()).length, 50)
-  })
-
-  it('leave out changes below epsilon, measured from what was delivered', async () => {
-    const peer = await bench.join()
-    peer.subscribe(1, '/epsilon', { options: { epsilon: 0.5 } })
-    await peer.settle()
-    for (const value of [1, 1.2, 1.4, 1.6, 1.7, 5]) writer.set('/epsilon', float(value))
-    await writer.settle()
-    const values = (await peer.settle()).map((m) => m.type === 'SET' && 'value' in m.value && m.value.value)
-    assert.deepEqual(values, [1, 1.6, 5])
-  })
-
-  it('get the last n messages of each address with history, and only recent ones with window', async () => {
-    for (let i = 1; i <= 5; i++) writer.send({ type: 'PUBLISH', address: '/history/a', signal: 'event', value: int(i) })
-    writer.send({ type: 'PUBLISH', address: '/history/b', signal: 'event', value: int(9) })
-    await writer.settle()
-    const peer = await bench.join()
-    peer.subscribe(1, '/history/**', { options: { history: 2 } })
-    const values = (await peer.settle()).map(
-      (m) => m.type === 'PUBLISH' && m.value !== undefined && 'value' in m.value && m.value.value,
-    )
-    assert.deepEqual(values, [4, 5, 9])
-    peer.subscribe(2, '/history/**', { options: { window: 60_000 } })
-    assert.equal((await peer.settle()).length, 6)
-    peer.subscribe(3, '/history/**')
-    assert.deepEqual(await peer.settle(), [])
-  })
 })
 
 describe('the subscription index', () => {
