@@ -75,3 +75,168 @@ describe('snapshots', () => {
     }
   })
 })
+
+describe('a snapshot in pages', () => {
+  const late = (bench: Bench) => async (): Promise<Peer> => {
+    const peer = await bench.connect()
+    peer.send({ type: 'HELLO', version: 1, features: [], name: 'late' })
+    return peer
+  }
+  const hasAll = (messages: Message[], count: number, address: (i: number) => string) => {
+    const found = new Set(entries(messages).map((param) => param.address))
+    for (let i = 0; i < count; i++) if (!found.has(address(i))) return `${address(i)} is missing`
+    return 'complete'
+  }
+
+  it('has frames that are within the limit for every length of address', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join()
+      const address = (i: number) => `/${'x'.repeat(i)}`
+      await fill(writer, 1000, address)
+      const sizes: number[] = []
+      const peer = await bench.connect()
+      let rest = Buffer.alloc(0)
+      peer.socket.on('data', (chunk) => {
+        rest = Buffer.concat([rest, chunk])
+        for (
+          ;
+          rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0);
+          rest = rest.subarray(4 + rest.readUInt32BE(0))
+        )
+          sizes.push(rest.readUInt32BE(0))
+      })
+      peer.send({ type: 'HELLO', version: 1, features: [], name: 'late' })
+      const messages = await peer.settle()
+      assert.equal(hasAll(messages, 1000, address), 'complete')
+      assert.ok(sizes.length > 8 && sizes.every((size) => size <= 65_539), `${sizes}`)
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('brings a value that fills a frame alone without writer and time, and everything around it', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join()
+      const address = (i: number) => `/p/${i}`
+      await fill(writer, 10, address)
+      // The largest that a SET may have: address and value data within 65 516 bytes.
+      const largest = bytes(65_516 - '/p/10'.length - 2)
+      writer.set('/p/10', largest)
+      await writer.next('ACK')
+      writer.send({ type: 'GET', address: '/p/10' })
+      const [param] = (await writer.next('SNAPSHOT')).params
+      assert.deepEqual([param.value, param.writer, param.timestamp], [largest, undefined, undefined])
+      const peer = await late(bench)()
+      assert.equal(hasAll(await peer.settle(), 11, address), 'complete')
+      writer.set('/p/11', bytes(65_516 - '/p/11'.length - 1))
+      assert.equal((await writer.next('ERROR')).code, 400)
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('comes before the replies to requests that were made behind it, all in order', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join()
+      for (let block = 0; block < 30; block++) await fill(writer, 1000, (i) => `/p/${block}/${i}`)
+      const peer = await late(bench)()
+      peer.send({ type: 'GET', address: '/p/0/0' })
+      peer.send({ type: 'SYNC', t1: 1 })
+      peer.subscribe(1, '/p/3/*')
+      peer.subscribe(2, '/p/0/1')
+      peer.send({ type: 'QUERY', pattern: '/none' })
+      peer.send({ type: 'BUNDLE', messages: [{ type: 'SET', address: '/p/3/7', value: int(7) }] })
+      const messages = await peer.settle()
+      const types = messages.map((m) =>
+        m.type === 'SNAPSHOT' ? `SNAPSHOT ${m.params.length > 1 ? 'page' : 'one'}` : m.type,
+      )
+      const distinct = types.filter((type, i) => type !== types[i - 1])
+      assert.deepEqual(distinct, [
+        ...['WELCOME', 'SNAPSHOT page', 'SNAPSHOT one', 'SYNC'],
+        ...['SNAPSHOT page', 'SNAPSHOT one', 'RESULT', 'SET', 'ACK'],
+      ])
+      assert.equal(entries(messages).length, 30_000 + 1 + 1000 + 1)
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('and live updates together leave a new subscriber with the state as it is', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join('writer')
+      const address = (i: number) => `/p/${i}`
+      await fill(writer, 30_000, address)
+      const peer = await bench.join('late')
+      await peer.settle()
+      peer.subscribe(1, '/p/*')
+      for (let i = 0; i < 30_000; i++) writer.set(address(i), int(i))
+      await writer.settle()
+      const heard = new Map<string, unknown>()
+      for (const message of await peer.settle()) {
+        if (message.type === 'SET') heard.set(message.address, message.value)
+        for (const param of entries([message])) heard.set(param.address, param.value)
+      }
+      for (let i = 0; i < 30_000; i++) assert.deepEqual(heard.get(address(i)), int(i), address(i))
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('misses nothing that stays while other params come and go', async () => {
+    const bench = await Bench.start({ options: { maxParams: 30_000, eviction: 'lru' } })
+    try {
+      const writer = await bench.join('writer')
+      await fill(writer, 15_000, (i) => `/goes/${i}`)
+      await fill(writer, 15_000, (i) => `/stays/${i}`)
+      const peer = await late(bench)()
+      // Evicts the old ones one by one, and the places of what is left change in between.
+      for (let i = 0; i < 15_000; i++) writer.set(`/comes/${i}`, int(i))
+      await writer.settle()
+      const messages = await peer.settle()
+      assert.equal(
+        hasAll(messages, 15_000, (i) => `/stays/${i}`),
+        'complete',
+      )
+      assert.equal(bench.router.statistics.evictions, 15_000)
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('waits for a peer that does not read, instead of filling the memory', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join('writer')
+      for (let i = 0; i < 900; i++) {
+        writer.set(`/large/${i}`, bytes(60_000))
+        if (i % 50 === 0) await writer.settle()
+      }
+      await writer.settle()
+      const peer = await late(bench)()
+      peer.socket.pause()
+      const statistics = () => bench.router.sessionStatistics().find(({ name }) => name === 'late')
+      await writer.until(() => (statistics()?.queuedBytes ?? 0) > 0, 'backlog')
+      let most = 0
+      for (let i = 0; i < 20; i++) {
+        await writer.settle()
+        most = Math.max(most, statistics()?.queuedBytes ?? 0)
+      }
+      assert.ok(most < 2_000_000, `${most} of 54 000 000 bytes are waiting`)
+      peer.socket.resume()
+      await peer.until(() => entries(peer.inbox).length === 900, 'all params')
+      // And one that leaves in the middle takes its pages along.
+      const leaving = await late(bench)()
+      leaving.socket.pause()
+      await writer.until(() => (bench.router.sessionStatistics().length ?? 0) === 3, 'session')
+      leaving.close()
+      await writer.until(() => bench.router.sessionStatistics().length === 2, 'end of the session')
+      assert.deepEqual(await writer.settle(), [])
+    } finally {
+      await bench.stop()
+    }
+  })
+})
