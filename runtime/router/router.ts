@@ -56,7 +56,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly schedule: Schedule
   private readonly bundles: Bundles
   private readonly legacy: LegacyPath
-  private readonly snapshots = new Snapshots(this)
+  private readonly snapshots = new Snapshots(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
   private readonly subscriptions = new Subscriptions(this, this.snapshots)
   private readonly signals = new Signals(this)
   private readonly handshakes: Handshakes
@@ -141,7 +141,12 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
         return
       }
     }
-    if (session.isPaging) this.snapshots.beforeRequest(session, code)
+    if (session.isPaging && this.snapshots.holds(session, bytes, at, stop)) return
+    this.handle(session, bytes, at, stop)
+  }
+
+  private handle(session: Session, bytes: Uint8Array, at: number, stop: number): void {
+    const code = bytes[at]
     let isWellFormed = true
     if (code === MessageCode.set) isWellFormed = this.sets.accept(session, bytes, at, stop)
     else if (code === MessageCode.publish) isWellFormed = this.publishes.accept(session, bytes, at, stop)

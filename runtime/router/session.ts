@@ -239,7 +239,8 @@ export class Session implements LinkHandler {
     })
   }
 
-  private closeTooSlow(why: string): void {
+  /** Tells the peer, if it still listens, and ends the session. */
+  closeTooSlow(why: string): void {
     if (this.state === 'closed') return
     this.host.log.warn('closing a session that is too slow', { session: this.id, remote: this.link.remote, why })
     const frame = encodeFrame({ type: 'ERROR', code: 503, message: `Session closed: ${why}` })

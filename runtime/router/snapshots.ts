@@ -8,6 +8,7 @@ import {
 import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
 import type { Core } from './core.ts'
+import { HeldRequests } from './held-requests.ts'
 import type { Param } from './param.ts'
 import type { Session } from './session.ts'
 
@@ -38,17 +39,19 @@ export class Snapshots {
   private readonly page = new Uint8Array(HEADER_BYTES + 65_535)
   private readonly requests = new Map<Session, Request[]>()
   private readonly slices = new Set<Session>()
+  private readonly held: HeldRequests
 
-  constructor(core: Core) {
+  /** `handle` takes the messages that had to wait. */
+  constructor(core: Core, handle: (session: Session, bytes: Uint8Array, at: number, stop: number) => void) {
     this.core = core
+    this.held = new HeldRequests(handle, () => core.options.queue.maxBytes)
   }
 
   /** Sends all matching params that the session may read. */
   send(session: Session, pattern: Pattern | null, isAlwaysAnswered: boolean): void {
-    if (pattern?.isExact) {
-      const param = this.find(pattern.text)
-      if (param !== null && this.isVisible(session, param)) this.sendParam(session, param)
-      else if (isAlwaysAnswered) this.sendPage(session, 0, 3)
+    // Behind a SNAPSHOT that is still being sent in pages, a single param waits for its turn like any other.
+    if (pattern?.isExact && !session.isPaging) {
+      if (!this.sendExact(session, pattern) && isAlwaysAnswered) this.sendPage(session, 0, 3)
       return
     }
     const request = { pattern, next: this.core.store.params.length - 1, isAlwaysAnswered, sent: 0 }
@@ -62,14 +65,33 @@ export class Snapshots {
     this.advance(session)
   }
 
+  /** A subscription was replaced or ended: its SNAPSHOT is not sent any more, unless it has begun. */
+  cancel(session: Session, pattern: string): void {
+    const requests = this.requests.get(session) ?? []
+    for (let i = requests.length - 1; i > 0; i--) {
+      if (requests[i].pattern?.text !== pattern) continue
+      requests.splice(i, 1)
+      return
+    }
+  }
+
   /**
-   * Replies keep the order of requests: what is left of a SNAPSHOT goes out at once, before a message that is answered
-   * directly. A further SUBSCRIBE just queues up behind.
+   * Replies keep the order of requests: before a message that is answered directly, what is left of a SNAPSHOT goes out at
+   * once, or, on a line that is behind already, the message and all that follow it wait. A further SUBSCRIBE just queues up.
+   * True when the message was kept for later.
    */
-  beforeRequest(session: Session, code: number): void {
+  holds(session: Session, bytes: Uint8Array, at: number, stop: number): boolean {
+    const code = bytes[at]
+    const isWaiting = this.held.has(session)
     const isAnsweredDirectly =
       code !== MessageCode.subscribe && code !== MessageCode.unsubscribe && code !== MessageCode.publish
-    if (isAnsweredDirectly) this.advance(session, true)
+    if (!isWaiting && !isAnsweredDirectly) return false
+    if (!isWaiting && session.queuedBytes === 0) {
+      this.advance(session, true)
+      return false
+    }
+    this.held.add(session, bytes, at, stop)
+    return true
   }
 
   /** GET: one param, or silence when there is none. */
@@ -79,10 +101,22 @@ export class Snapshots {
   }
 
   forget(session: Session): void {
+    this.endPaging(session)
+    this.held.forget(session)
+  }
+
+  private endPaging(session: Session): void {
     this.requests.delete(session)
     this.slices.delete(session)
     session.isPaging = false
     session.onRoom = null
+  }
+
+  private sendExact(session: Session, pattern: Pattern): boolean {
+    const param = this.find(pattern.text)
+    if (param === null || !this.isVisible(session, param)) return false
+    this.sendParam(session, param)
+    return true
   }
 
   private find(address: string): Param | null {
@@ -107,6 +141,10 @@ export class Snapshots {
     let looked = 0
     while (requests.length > 0 && session.isOpen) {
       const request = requests[0]
+      if (request.pattern?.isExact) {
+        request.sent = this.sendExact(session, request.pattern) ? 1 : 0
+        request.next = -1
+      }
       while (request.next >= 0) {
         if (!isForced && looked > PARAMS_PER_SLICE) {
           this.continueNextTurn(session)
@@ -126,7 +164,8 @@ export class Snapshots {
       if (request.sent === 0 && request.isAlwaysAnswered) this.sendPage(session, 0, 3)
       requests.shift()
     }
-    this.forget(session)
+    this.endPaging(session)
+    this.held.release(session)
   }
 
   private continueNextTurn(session: Session): void {

@@ -54,7 +54,10 @@ export class Subscriptions {
     if (replaced !== undefined) core.index.remove(replaced)
     core.index.add(subscription)
     own.set(key, subscription)
-    if (replaced !== undefined) this.dropUnwanted(session)
+    if (replaced !== undefined) {
+      this.dropUnwanted(session)
+      this.snapshots.cancel(session, replaced.pattern)
+    }
     core.pacing.hasten(session, pattern)
     this.sendHistory(session, pattern, subscription)
     this.snapshots.send(session, pattern, false)
@@ -66,6 +69,7 @@ export class Subscriptions {
     for (const [key, subscription] of own) {
       if (subscription.id !== id) continue
       this.core.index.remove(subscription)
+      this.snapshots.cancel(session, subscription.pattern)
       own.delete(key)
     }
     this.dropUnwanted(session)

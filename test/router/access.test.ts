@@ -258,6 +258,21 @@ describe('a session with limited rights', () => {
     assert.equal((await refusal(peer, set('/a/x')))[0], 301)
   })
 
+  test('whose second HELLO is refused is told why and closed, and keeps nothing', async () => {
+    const peer = await bench.join('changing', ADMIN)
+    peer.subscribe(1, '/**')
+    peer.set('/held', int(1), { lock: true })
+    await peer.settle()
+    peer.send({ type: 'HELLO', version: 1, features: [], name: 'changing', token: 'expired' })
+    peer.send(set('/too/late'))
+    await until(() => peer.isClosed, 'end of the connection')
+    assert.deepEqual(peer.inbox, [{ type: 'ERROR', code: 302, message: 'Token has expired' }])
+    assert.equal(bench.router.statistics.subscriptions, 0)
+    admin.set('/held', int(2))
+    await admin.next('ACK')
+    assert.deepEqual(await stored(), ['/held'])
+  })
+
   test('is told 302 and closed when its permission ends, and what it holds is freed', async () => {
     const peer = await bench.join('guest', `${ADMIN} u:${clock.wallUs() + 60_000_000}`)
     const forever = await bench.join('resident', ADMIN)

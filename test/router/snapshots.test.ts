@@ -77,7 +77,7 @@ describe('snapshots', () => {
 })
 
 describe('a snapshot in pages', () => {
-  const late = (bench: Bench) => async (): Promise<Peer> => {
+  const late = async (bench: Bench): Promise<Peer> => {
     const peer = await bench.connect()
     peer.send({ type: 'HELLO', version: 1, features: [], name: 'late' })
     return peer
@@ -128,7 +128,7 @@ describe('a snapshot in pages', () => {
       writer.send({ type: 'GET', address: '/p/10' })
       const [param] = (await writer.next('SNAPSHOT')).params
       assert.deepEqual([param.value, param.writer, param.timestamp], [largest, undefined, undefined])
-      const peer = await late(bench)()
+      const peer = await late(bench)
       assert.equal(hasAll(await peer.settle(), 11, address), 'complete')
       writer.set('/p/11', bytes(65_516 - '/p/11'.length - 1))
       assert.equal((await writer.next('ERROR')).code, 400)
@@ -142,7 +142,7 @@ describe('a snapshot in pages', () => {
     try {
       const writer = await bench.join()
       for (let block = 0; block < 30; block++) await fill(writer, 1000, (i) => `/p/${block}/${i}`)
-      const peer = await late(bench)()
+      const peer = await late(bench)
       peer.send({ type: 'GET', address: '/p/0/0' })
       peer.send({ type: 'SYNC', t1: 1 })
       peer.subscribe(1, '/p/3/*')
@@ -192,7 +192,7 @@ describe('a snapshot in pages', () => {
       const writer = await bench.join('writer')
       await fill(writer, 15_000, (i) => `/goes/${i}`)
       await fill(writer, 15_000, (i) => `/stays/${i}`)
-      const peer = await late(bench)()
+      const peer = await late(bench)
       // Evicts the old ones one by one, and the places of what is left change in between.
       for (let i = 0; i < 15_000; i++) writer.set(`/comes/${i}`, int(i))
       await writer.settle()
@@ -216,7 +216,7 @@ describe('a snapshot in pages', () => {
         if (i % 50 === 0) await writer.settle()
       }
       await writer.settle()
-      const peer = await late(bench)()
+      const peer = await late(bench)
       peer.socket.pause()
       const statistics = () => bench.router.sessionStatistics().find(({ name }) => name === 'late')
       await writer.until(() => (statistics()?.queuedBytes ?? 0) > 0, 'backlog')
@@ -229,12 +229,63 @@ describe('a snapshot in pages', () => {
       peer.socket.resume()
       await peer.until(() => entries(peer.inbox).length === 900, 'all params')
       // And one that leaves in the middle takes its pages along.
-      const leaving = await late(bench)()
+      const leaving = await late(bench)
       leaving.socket.pause()
       await writer.until(() => (bench.router.sessionStatistics().length ?? 0) === 3, 'session')
       leaving.close()
       await writer.until(() => bench.router.sessionStatistics().length === 2, 'end of the session')
       assert.deepEqual(await writer.settle(), [])
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('reaches a peer on a slow line that asks for something in the middle of it', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join('writer')
+      for (let i = 0; i < 900; i++) {
+        writer.set(`/large/${i}`, bytes(60_000))
+        if (i % 50 === 0) await writer.settle()
+      }
+      await writer.settle()
+      const peer = await late(bench)
+      peer.socket.pause()
+      const statistics = () => bench.router.sessionStatistics().find(({ name }) => name === 'late')
+      await writer.until(() => (statistics()?.queuedBytes ?? 0) > 262_144, 'backlog')
+      // As a client does that sets its clock as soon as it is welcome.
+      peer.send({ type: 'SYNC', t1: 1 })
+      peer.set('/own', int(1))
+      peer.subscribe(1, '/own')
+      await writer.until(() => bench.router.statistics.messages.sync === 1, 'SYNC')
+      await writer.settle()
+      peer.socket.resume()
+      await peer.until(() => entries(peer.inbox).length === 901, 'the param of its own')
+      const types = peer.inbox.map(({ type }) => type)
+      assert.deepEqual(
+        types.filter((type, i) => type !== types[i - 1]),
+        ['WELCOME', 'SNAPSHOT', 'SYNC', 'ACK', 'SNAPSHOT'],
+      )
+    } finally {
+      await bench.stop()
+    }
+  })
+
+  it('is not sent again and again to a peer that subscribes again and again without reading', async () => {
+    const bench = await Bench.start()
+    try {
+      const writer = await bench.join('writer')
+      for (let i = 0; i < 300; i++) writer.set(`/large/${i}`, bytes(60_000))
+      await writer.settle()
+      const peer = await late(bench)
+      peer.socket.pause()
+      for (let i = 0; i < 5000; i++) peer.subscribe(i % 2, `/large/${'*'.repeat(1 + (i % 2))}`)
+      await writer.until(() => bench.router.statistics.messages.subscribe === 5000, 'all subscriptions')
+      await writer.settle()
+      peer.socket.resume()
+      const count = entries(await peer.settle()).length
+      assert.ok(count >= 900 && count <= 1800, `${count} params came`)
+      assert.equal(bench.router.statistics.subscriptions, 2)
     } finally {
       await bench.stop()
     }
