@@ -60,7 +60,9 @@ export function routersIn(records: readonly DnsRecord[], source: string): FoundR
     const addresses = records.flatMap((record) =>
       (record.type === 'A' || record.type === 'AAAA') && isSameName(record.name, target) ? [record.data] : [],
     )
-    const address = addresses.find((candidate) => !candidate.includes(':')) ?? addresses[0] ?? source
+    // A link-local address means nothing without an interface, which URLs cannot name: the packet's source does better.
+    const isGlobal = (candidate: string) => !/^fe[89ab]/i.test(candidate)
+    const address = addresses.find((candidate) => !candidate.includes(':')) ?? addresses.find(isGlobal) ?? source
     const host = urlHost(address)
     const scheme = facts.get('tls') === '1' ? 'wss' : 'ws'
     const tcp = facts.get('tcp')

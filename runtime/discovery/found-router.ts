@@ -8,7 +8,7 @@ export interface FoundRouter {
   url: string
   /** For clients of length-prefixed TCP: `tcp://192.168.1.20:7330`. Absent when the router does not say. */
   tcp?: string
-  /** IPv4 where there is one; a link-local IPv6 address has its interface behind `%`. */
+  /** IPv4 where there is one, never a link-local IPv6 address. */
   address: string
   features: Feature[]
   via: 'mdns' | 'broadcast'
@@ -16,7 +16,7 @@ export interface FoundRouter {
   id: string
 }
 
-/** The host part of a URL; the `%` of an interface is escaped in it (RFC 6874). */
+/** The host part of a URL. */
 export function urlHost(address: string): string {
-  return isIPv6(address) ? `[${address.replace('%', '%25')}]` : address
+  return isIPv6(address) ? `[${address}]` : address
 }

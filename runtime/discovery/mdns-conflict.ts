@@ -21,24 +21,34 @@ export interface Conflict {
   rivalId?: string
 }
 
-/** Our own packets come back to us over each interface, so equal data is no conflict. */
+/**
+ * Our own packets come back to us over each interface, some after a change of name: what bears our id is ours. Undefined
+ * when nobody else claims a name.
+ */
 export function findConflict({ answers, additionals }: DnsPacket, claim: Claim): Conflict | undefined {
   const records = [...answers, ...additionals].filter(({ ttl }) => ttl > 0)
+  let isOurs = false
   for (const record of records) {
-    if (record.type === 'TXT' && isSameName(record.name, claim.fullName)) {
-      const ids = record.data.map((text) => Buffer.from(text).toString()).filter((text) => text.startsWith('id='))
-      const rivalId = ids[0]?.slice(3)
-      if (rivalId !== claim.id) return { over: 'service', rivalId }
-    }
+    if (record.type !== 'TXT' || !isSameName(record.name, claim.fullName)) continue
+    const rivalId = idIn(record.data)
+    if (rivalId !== claim.id) return { over: 'service', rivalId }
+    isOurs = true
   }
   for (const record of records) {
-    if (record.type === 'SRV' && isSameName(record.name, claim.fullName)) {
-      const { port, target } = record.data
-      if (port !== claim.port || !isSameName(target, claim.hostName)) return { over: 'service' }
-    }
+    if (isOurs || record.type !== 'SRV' || !isSameName(record.name, claim.fullName)) continue
+    const { port, target } = record.data
+    if (port !== claim.port || !isSameName(target, claim.hostName)) return { over: 'service' }
   }
-  // A machine may have more IPv4 addresses than it shows at once; it is another only if none of them is ours.
-  const foreign = records.filter((record) => record.type === 'A' && isSameName(record.name, claim.hostName))
-  const isOurs = foreign.some((record) => record.type === 'A' && claim.addresses.includes(record.data))
-  return foreign.length > 0 && !isOurs ? { over: 'host' } : undefined
+  // Another responder of this machine may list addresses of more interfaces than we use; it is another machine only if
+  // none of them is ours.
+  const addresses = records.filter(({ type, name }) => type === 'A' && isSameName(name, claim.hostName))
+  const isThisMachine = addresses.some(({ data }) => claim.addresses.includes(String(data)))
+  return addresses.length > 0 && !isThisMachine ? { over: 'host' } : undefined
+}
+
+function idIn(strings: readonly (string | Uint8Array)[]): string | undefined {
+  return strings
+    .map((text) => Buffer.from(text).toString())
+    .find((text) => text.startsWith('id='))
+    ?.slice(3)
 }

@@ -1,13 +1,14 @@
 import { hostname } from 'node:os'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
-import { findConflict } from './mdns-conflict.ts'
+import { type Conflict, findConflict } from './mdns-conflict.ts'
 import { AdvertRecords, fullName, instanceName, type TxtFacts, txtStrings } from './mdns-records.ts'
 import { type LocalNetwork, localNetworks, type MdnsSocket, openMdns } from './mdns-socket.ts'
 
 const ANNOUNCE_AGAIN_MS = 1000
 /** Addresses come and go with cables and leases. */
 const LOOK_FOR_NETWORKS_MS = 10_000
+const DEFEND_AGAIN_MS = 1000
 const MDNS_PORT = 5353
 
 export interface Advertisement {
@@ -33,7 +34,8 @@ class Advertiser implements Advertisement {
   private readonly sockets = new Map<string, { socket: MdnsSocket; records: AdvertRecords }>()
   private readonly timers = new Set<Timer>()
   private nameChoice = 1
-  private hostChoice = 1
+  private isHostTaken = false
+  private lastDefence = Number.NEGATIVE_INFINITY
   private isStopped = false
   private isTroubled = false
   private looking: Promise<void> = Promise.resolve()
@@ -70,7 +72,8 @@ class Advertiser implements Advertisement {
 
   private get host(): string {
     const name = hostname().split('.')[0] || 'clasp-edge'
-    return this.hostChoice > 1 ? `${name}-${this.hostChoice}` : name
+    // Both machines change their name at once; with the id in it they cannot meet again, and need not count up.
+    return this.isHostTaken ? `${name}-${this.facts.id.slice(0, 4)}` : name
   }
 
   /** Opens networks that are new, closes those that are gone or have other addresses now. */
@@ -113,15 +116,33 @@ class Advertiser implements Advertisement {
         id: this.facts.id,
         addresses: [...this.sockets.values()].flatMap(({ socket: { network } }) => network.ipv4),
       })
-      if (conflict === undefined) return
-      // Of two routers of this kind the one with the greater id gives way.
-      if (conflict.rivalId !== undefined && conflict.rivalId > this.facts.id) return
-      if (conflict.over === 'service') this.nameChoice++
-      else this.hostChoice++
-      this.log.warn('the name is taken on this network, another is announced', { name: this.instance, host: this.host })
-      this.announceAnew()
+      if (conflict !== undefined) this.resolve(conflict)
     })
     this.announce(entry)
+  }
+
+  private resolve({ over, rivalId }: Conflict): void {
+    // Of two routers of this kind the one with the greater id gives way. It learns that its name is taken from us.
+    if (rivalId !== undefined && rivalId > this.facts.id) {
+      this.defend()
+      return
+    }
+    if (over === 'service') {
+      this.nameChoice++
+    } else {
+      if (this.isHostTaken) return
+      this.isHostTaken = true
+    }
+    this.log.warn('the name is taken on this network, another is announced', { name: this.instance, host: this.host })
+    this.announceAnew()
+  }
+
+  /** Not more often than once in a while: the other may be as stubborn. */
+  private defend(): void {
+    const now = this.clock.now()
+    if (now - this.lastDefence < DEFEND_AGAIN_MS) return
+    this.lastDefence = now
+    for (const { socket, records } of this.sockets.values()) socket.respond(records.announcement())
   }
 
   private announceAnew(): void {

@@ -95,6 +95,8 @@ describe('mDNS', () => {
     ])
     const [six] = routersIn(new AdvertRecords(advert, [], ['fd00::1']).announcement().answers, '10.0.0.9')
     assert.equal(six.url, 'ws://[fd00::1]:7330/clasp')
+    const [linkLocal] = routersIn(new AdvertRecords(advert, [], ['fe80::1']).announcement().answers, '10.0.0.9')
+    assert.equal(linkLocal.url, 'ws://10.0.0.9:7330/clasp')
   })
 
   it('gives way to another router of the same name, and not to itself', () => {
@@ -111,6 +113,14 @@ describe('mDNS', () => {
     }
     assert.equal(findConflict(packet(txt, '192.168.1.20'), claim), undefined)
     assert.deepEqual(findConflict(packet(['id=other'], '192.168.1.21'), claim), { over: 'service', rivalId: 'other' })
+    assert.deepEqual(
+      findConflict(packet(['id=other'], '192.168.1.21'), { ...claim, fullName: `Else.${SERVICE_TYPE}` }),
+      {
+        over: 'host',
+      },
+    )
+    const renamed = { ...claim, hostName: 'stage-15d1.local' }
+    assert.equal(findConflict(packet(txt, '192.168.1.20'), renamed), undefined, 'its own packet from before a rename')
     assert.equal(instanceName('Leaf', 2), 'Leaf (2)')
     assert.equal(Buffer.byteLength(instanceName('ä'.repeat(60), 12)) <= 63, true)
   })

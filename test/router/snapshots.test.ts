@@ -257,14 +257,17 @@ describe('a snapshot in pages', () => {
       peer.send({ type: 'SYNC', t1: 1 })
       peer.set('/own', int(1))
       peer.subscribe(1, '/own')
-      await writer.until(() => bench.router.statistics.messages.sync === 1, 'SYNC')
+      peer.subscribe(2, '/large/**')
+      peer.send({ type: 'SYNC', t1: 2 })
+      await writer.until(() => bench.router.statistics.messages.sync === 2, 'SYNC')
       await writer.settle()
       peer.socket.resume()
-      await peer.until(() => entries(peer.inbox).length === 901, 'the param of its own')
+      await peer.until(() => peer.inbox.filter(({ type }) => type === 'SYNC').length === 2, 'both SYNCs')
+      assert.equal(entries(peer.inbox).length, 900 + 1 + 900)
       const types = peer.inbox.map(({ type }) => type)
       assert.deepEqual(
         types.filter((type, i) => type !== types[i - 1]),
-        ['WELCOME', 'SNAPSHOT', 'SYNC', 'ACK', 'SNAPSHOT'],
+        ['WELCOME', 'SNAPSHOT', 'SYNC', 'ACK', 'SNAPSHOT', 'SYNC'],
       )
     } finally {
       await bench.stop()
