@@ -70,7 +70,8 @@ export class HttpSurface {
     try {
       route(request, response)
     } catch (error) {
-      this.log.error('an HTTP request failed', { url: request.url, error: (error as Error).stack })
+      const { message, stack } = error as Error
+      this.log.error('an HTTP request failed', { url: request.url, error: message, stack })
       if (response.headersSent) response.destroy()
       else answerText(response, 500, 'internal error\n')
     }
