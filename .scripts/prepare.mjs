@@ -76,7 +76,7 @@ export async function build() {
     target: 'node20',
     banner: { js: '#!/usr/bin/env node' },
     define: { CLASP_EDGE_VERSION: JSON.stringify(version) },
-    external: ['bufferutil', 'utf-8-validate'],
+    external: ['bufferutil', 'utf-8-validate', '@serialport/bindings-cpp'],
     logLevel: 'warning',
   })
   const schema = spawnSync(process.execPath, [bundle, 'check', '--schema'], { encoding: 'utf8' })

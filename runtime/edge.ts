@@ -7,6 +7,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
+import { dirname } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { Board } from '../boards/board.ts'
 import { detectBoard } from '../boards/detect.ts'
@@ -17,12 +18,16 @@ import { ConfigError } from './config/problem.ts'
 import { routerOptions } from './config/router-options.ts'
 import type { Config } from './config/schema.ts'
 import { routerId } from './discovery/router-id.ts'
+import type { Firmware } from './firmware/firmware.ts'
+import { NarrowAcceptor } from './firmware/narrow-acceptor.ts'
+import { findSimulatedNode } from './firmware/simulated-node.ts'
 import { observabilityRoutes } from './observability/http-routes.ts'
 import { Sampler } from './observability/sampler.ts'
 import { publishSelf } from './observability/self-params.ts'
 import { type Clock, systemClock } from './router/clock.ts'
 import type { Log } from './router/log.ts'
 import { Router } from './router/router.ts'
+import type { HttpRoute } from './transports/http-surface.ts'
 import { listenPort, type TlsFiles } from './transports/port.ts'
 
 const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
@@ -30,6 +35,8 @@ const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
 export interface EdgeParts {
   log: Log
   version: string
+  /** Folder of the programs that come with the runtime: the simulated microcontroller. Default: that of the bundle. */
+  programs?: string
   clock?: Clock
 }
 
@@ -46,7 +53,8 @@ export interface Edge {
 }
 
 /** Starts a router. Rejects with a ConfigError or a ListenError when it cannot; nothing is left running then. */
-export async function startEdge(initial: Config, { log, version, clock = systemClock }: EdgeParts): Promise<Edge> {
+export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge> {
+  const { log, version, clock = systemClock } = parts
   // The hot path makes no garbage, so a young generation that grows would only cost memory: with 100 000 params 51 MB
   // above rest instead of 79, at the same message rate.
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -63,22 +71,35 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
     const router = new Router(routerOptions(config), { clock, log })
     stops.push(() => router.stop())
 
+    const acceptor = new NarrowAcceptor(router, { clock, log })
     const sampler = new Sampler(() => router.statistics, clock, aborter.signal)
     let isReady = false
     let addresses: string[] = []
-    const counters: Record<string, Readonly<Record<string, number>>> = {}
-    const routes = observabilityRoutes({
+    const routes: Map<string, HttpRoute> = observabilityRoutes({
       version,
       sampler,
       stats: () => router.statistics,
       sessions: () => router.sessionStatistics(),
-      transports: () => counters,
+      transports: () => ({ devices: { ...acceptor.counters } }),
       addresses: () => addresses,
       isReady: () => isReady,
     })
     if (!config.http.status) routes.delete('/status')
     if (!config.http.metrics) routes.delete('/metrics')
+    const isSimulated = config.simulate === 'auto' ? board.isSimulated : config.simulate
     const { listen } = config
+    // Devices come before the listeners: whoever connects from outside finds their signals.
+    let firmware: Firmware | undefined
+    const wantsFirmware = listen.udp || isSimulated || config.firmware.serial.length > 0
+    if (wantsFirmware) {
+      const { startFirmware } = await import('./firmware/firmware.ts')
+      const simulatedNode = isSimulated
+        ? await findSimulatedNode(parts.programs ?? dirname(process.argv[1] ?? ''))
+        : null
+      firmware = await startFirmware(config.firmware, { router, acceptor, clock, log, simulatedNode })
+      stops.push(() => firmware?.stop())
+      if (config.http.status) for (const [path, route] of firmware.routes) routes.set(path, route)
+    }
     const listener = await listenPort(
       {
         host: listen.host,
@@ -91,7 +112,7 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
         routes,
         clock,
       },
-      router,
+      acceptor,
       log,
       aborter.signal,
     )
@@ -110,9 +131,10 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
             ports: [...new Set(ports)],
             implicit: listen.udpImplicit,
             probeReply: config.discovery.broadcast ? () => probeReply(identity) : undefined,
+            onLinkDatagram: firmware?.onDatagram,
             clock,
           },
-          router,
+          acceptor,
           log,
           aborter.signal,
         ),
@@ -134,8 +156,7 @@ export async function startEdge(initial: Config, { log, version, clock = systemC
     if (config.state.selfInterval > 0) {
       publishSelf(router.openLocal({ name: 'router' }), sampler, version, aborter.signal)
     }
-    const isSimulated = config.simulate === 'auto' ? board.isSimulated : config.simulate
-    if (isSimulated) {
+    if (isSimulated && !firmware?.isSimulating) {
       const { startSimulatedBoard } = await import('../devices/simulated/simulated-board.ts')
       const simulation = startSimulatedBoard({
         connect: (name, onMessage) => router.openLocal({ name, onMessage }),

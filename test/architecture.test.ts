@@ -8,6 +8,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   'firmware-protocol': [],
   'runtime/router': ['firmware-protocol'],
   'runtime/transports': ['firmware-protocol', 'runtime/router'],
+  // Stands between transports and router; the transports know it only by the contract `PeerAcceptor`.
+  'runtime/firmware': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   // The defaults and the shape of the router's options are the router's own.
   'runtime/config': ['firmware-protocol', 'runtime/router'],
   // The client dials TCP with the framing that the listener cuts.

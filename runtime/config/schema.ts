@@ -14,6 +14,7 @@ import {
   type ValueOf,
   whole,
 } from './fields.ts'
+import { firmware } from './firmware-schema.ts'
 import { networkProblem } from './network.ts'
 import { secret } from './secret.ts'
 
@@ -257,6 +258,7 @@ export const schema = object('clasp-edge: configuration of one router.', {
       maxMs: DAY_MS,
     }),
   }),
+  firmware,
   simulate: oneOf({
     description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',
     fallback: 'auto',

@@ -2,11 +2,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { SecureContext } from 'node:tls'
 import type { Clock, Timer } from '../router/clock.ts'
-import { bareFraming, type CloseCode, type Framing, type LinkAcceptor, prefixedFraming } from '../router/link.ts'
+import { bareFraming, type CloseCode, type Framing, prefixedFraming } from '../router/link.ts'
 import type { Log } from '../router/log.ts'
 import { BareDeframer, type Deframer, PrefixedDeframer, type UnitSink } from './deframer.ts'
 import type { HttpSurface } from './http-surface.ts'
 import type { LinkSweep } from './link-sweep.ts'
+import type { PeerAcceptor } from './peer-acceptor.ts'
 import { remoteAddress } from './remote-address.ts'
 import { StreamLink, type StreamLinkOptions } from './stream-link.ts'
 import { WebSocketDeframer } from './websocket-deframer.ts'
@@ -15,7 +16,7 @@ import { WebSocketLink } from './websocket-link.ts'
 
 /** What the connections of one port share. */
 export interface ArrivalContext {
-  acceptor: LinkAcceptor
+  acceptor: PeerAcceptor
   log: Log
   clock: Clock
   sweep: LinkSweep
@@ -145,7 +146,11 @@ export class Arrival {
     const socket = this.socket
     if (this.isRefused) return void socket.end(plainResponse('503 Service Unavailable', 'too many connections'))
     const surface = await this.context.http()
-    if (!socket.destroyed) surface.adopt(socket, first, (request, head) => this.upgrade(request, head))
+    if (socket.destroyed) return
+    surface.adopt(socket, first, {
+      upgrade: (request, head) => this.upgrade(request, head),
+      keepOpen: () => this.deadline.cancel(),
+    })
   }
 
   /** The deadline runs on until here, so that it covers the request's headers. */

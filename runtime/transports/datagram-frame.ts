@@ -30,12 +30,15 @@ export function isDiscoveryProbe(bytes: Uint8Array): boolean {
   return nameBytes === PROBE_NAME.length && contains(bytes, start + 5, start + 5 + nameBytes, PROBE_NAME)
 }
 
-/** HELLO with version 1, the features param, event and stream, this name (at most 65 000 bytes) and no token. */
+/**
+ * HELLO on behalf of a device that said its own before anybody listened: version 1, no token, and the features by which
+ * the embedded client is known (firmware reference §5.1, §5.5). `name` takes at most 65 000 bytes.
+ */
 export function helloFrame(name: string): Uint8Array {
   const text = new TextEncoder().encode(name)
   const payloadBytes = 7 + text.length
   const frame = new Uint8Array(HEADER_BYTES + payloadBytes)
-  frame.set([MAGIC, 1, payloadBytes >>> 8, payloadBytes, MessageCode.hello, 1, 0xe0, text.length >>> 8, text.length])
+  frame.set([MAGIC, 1, payloadBytes >>> 8, payloadBytes, MessageCode.hello, 1, 0xf8, text.length >>> 8, text.length])
   frame.set(text, 9)
   return frame
 }

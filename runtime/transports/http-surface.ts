@@ -3,11 +3,19 @@ import type { Socket } from 'node:net'
 import type { Log } from '../router/log.ts'
 import { plainResponse } from './websocket-handshake.ts'
 
-/** Answers one request. It must end the response; the connection is closed afterwards. */
-export type HttpRoute = (request: IncomingMessage, response: ServerResponse) => void
+/**
+ * Answers one request. It must end the response, in time or after `keepOpen()`, which lifts the deadline for an answer
+ * that goes on; the connection is closed afterwards.
+ */
+export type HttpRoute = (request: IncomingMessage, response: ServerResponse, keepOpen: () => void) => void
 
-/** Takes the socket over from HTTP; `head` came behind the request. */
-export type UpgradeHandler = (request: IncomingMessage, head: Uint8Array) => void
+/** The owner of a socket, as HTTP sees it. */
+export interface SocketOwner {
+  /** Takes the socket over from HTTP; `head` came behind the request. */
+  upgrade(request: IncomingMessage, head: Uint8Array): void
+  /** Lifts the deadline of the connection. */
+  keepOpen(): void
+}
 
 const PROBE_METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS']
 
@@ -20,14 +28,14 @@ export class HttpSurface {
   private readonly server: Server
   private readonly routes: ReadonlyMap<string, HttpRoute>
   private readonly log: Log
-  private readonly upgrades = new WeakMap<Socket, UpgradeHandler>()
+  private readonly owners = new WeakMap<Socket, SocketOwner>()
 
   constructor(routes: ReadonlyMap<string, HttpRoute>, log: Log) {
     this.routes = routes
     this.log = log
     this.server = createServer((request, response) => this.answer(request, response))
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      if (isWebSocketUpgrade(request)) return this.upgrades.get(socket)?.(request, head)
+      if (isWebSocketUpgrade(request)) return this.owners.get(socket)?.upgrade(request, head)
       // An offer to speak something else (h2c) may be ignored: RFC 9110 §7.8.
       const response = new ServerResponse(request)
       response.on('finish', () => socket.end())
@@ -42,9 +50,9 @@ export class HttpSurface {
     })
   }
 
-  /** Takes over a paused socket; `first` was read from it already. `upgrade` is called for a WebSocket. */
-  adopt(socket: Socket, first: Uint8Array, upgrade: UpgradeHandler): void {
-    this.upgrades.set(socket, upgrade)
+  /** Takes over a paused socket; `first` was read from it already. The owner gets it back for a WebSocket. */
+  adopt(socket: Socket, first: Uint8Array, owner: SocketOwner): void {
+    this.owners.set(socket, owner)
     socket.unshift(first)
     this.server.emit('connection', socket)
     socket.resume()
@@ -68,7 +76,7 @@ export class HttpSurface {
 
   private run(route: HttpRoute, request: IncomingMessage, response: ServerResponse): void {
     try {
-      route(request, response)
+      route(request, response, () => this.owners.get(request.socket)?.keepOpen())
     } catch (error) {
       const { message, stack } = error as Error
       this.log.error('an HTTP request failed', { url: request.url, error: message, stack })

@@ -1,11 +1,12 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { type Clock, systemClock } from '../router/clock.ts'
-import { CloseCode, type LinkAcceptor } from '../router/link.ts'
+import { CloseCode } from '../router/link.ts'
 import type { Log } from '../router/log.ts'
 import { Arrival, type ArrivalContext, type PortCounters, type Tls } from './arrival.ts'
 import type { HttpRoute, HttpSurface } from './http-surface.ts'
 import { LinkSweep } from './link-sweep.ts'
 import { explainListenFailure, ListenError } from './listen-error.ts'
+import type { PeerAcceptor } from './peer-acceptor.ts'
 
 /** Contents of the PEM files; the passphrase is that of an encrypted key. */
 export interface TlsFiles {
@@ -47,7 +48,7 @@ const MAX_REFUSALS_AT_A_TIME = 64
 /** Listens until `stop` or the signal. Rejects with a ListenError when the port cannot be had. */
 export async function listenPort(
   options: PortOptions,
-  acceptor: LinkAcceptor,
+  acceptor: PeerAcceptor,
   log: Log,
   signal: AbortSignal,
 ): Promise<PortListener> {
@@ -113,7 +114,7 @@ export class PortListener {
     server: Server,
     options: PortOptions,
     tls: Tls | undefined,
-    acceptor: LinkAcceptor,
+    acceptor: PeerAcceptor,
     log: Log,
     signal: AbortSignal,
   ) {

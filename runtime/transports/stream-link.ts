@@ -1,19 +1,12 @@
 /** Hot path: `flush` runs once per connection and turn, `read` once per read chunk. */
 
 import type { Socket } from 'node:net'
-import { HEADER_BYTES, MAGIC, MessageCode } from '../../firmware-protocol/wire/constants.ts'
 import type { Clock, Timer } from '../router/clock.ts'
-import {
-  CloseCode,
-  type Framing,
-  type Link,
-  type LinkAcceptor,
-  type LinkHandler,
-  type LinkLimits,
-} from '../router/link.ts'
+import { CloseCode, type Framing, type LinkHandler, type LinkLimits } from '../router/link.ts'
 import { OutputBuffer } from '../router/output.ts'
 import type { Deframer, UnitSink } from './deframer.ts'
 import type { LinkSweep, Swept } from './link-sweep.ts'
+import type { AdjustableLink, PeerAcceptor } from './peer-acceptor.ts'
 
 export interface StreamLinkOptions {
   transport: string
@@ -31,14 +24,8 @@ const KEPT_OUTPUT_BYTES = 1_048_576
 /** Node reads a socket in chunks of this size; a chunk that is full means that more is waiting. */
 const FULL_CHUNK_BYTES = 65_536
 
-/** The Arduino library: buffers of 256 bytes with the length prefix (transport reference §15.3). */
-const ARDUINO_MAX_FRAME_BYTES = 252
-const ARDUINO_IDLE_TIMEOUT_MS = 60_000
-/** The only frame that it sends with QoS 1 is its HELLO, and no other client sends HELLO so (firmware reference §3.2). */
-const ARDUINO_HELLO_FLAGS = 0x41
-
 /** A Link over a TCP or TLS socket, which must have been accepted with `allowHalfOpen` and must be flowing or paused. */
-export class StreamLink implements Link, UnitSink, Swept {
+export class StreamLink implements AdjustableLink, UnitSink, Swept {
   readonly transport: string
   readonly remote: string
   readonly framing: Framing
@@ -52,7 +39,8 @@ export class StreamLink implements Link, UnitSink, Swept {
   private readonly clock: Clock
   private readonly sweeper: LinkSweep
   private deframer: Deframer | undefined
-  private isFirstUnit = true
+  /** Until the first unit. */
+  private acceptor: PeerAcceptor | undefined
   private heardSinceSweep = false
   private lastHeardAt: number
   private closeReason: string | undefined
@@ -70,7 +58,7 @@ export class StreamLink implements Link, UnitSink, Swept {
   }
 
   /** Hands the link to the router and starts reading; `first` are the bytes that were read before the link existed. */
-  start(acceptor: LinkAcceptor, deframer: Deframer, first: Uint8Array): void {
+  start(acceptor: PeerAcceptor, deframer: Deframer, first: Uint8Array): void {
     const socket = this.socket
     this.deframer = deframer
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -82,6 +70,7 @@ export class StreamLink implements Link, UnitSink, Swept {
       // What the peer sent last may still be answered at the end of this turn.
       setImmediate(() => this.close(CloseCode.normal, 'closed by the peer'))
     })
+    this.acceptor = acceptor
     this.handler = acceptor.attach(this)
     this.sweeper.add(this)
     socket.on('data', this.read)
@@ -126,10 +115,7 @@ export class StreamLink implements Link, UnitSink, Swept {
   }
 
   onUnit(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.isFirstUnit) {
-      this.isFirstUnit = false
-      if (this.framing.name === 'prefixed' && isArduinoHello(bytes, start, end)) this.narrowForArduino()
-    }
+    if (this.acceptor !== undefined) this.admit(this.acceptor, bytes, start, end)
     this.handler?.onFrame(bytes, start, end)
     return !this.isClosing
   }
@@ -190,21 +176,9 @@ export class StreamLink implements Link, UnitSink, Swept {
     handler?.onClose(this.closeReason ?? 'closed by the peer')
   }
 
-  private narrowForArduino(): void {
-    const idle = this.limits.idleTimeoutMs
-    this.limits = {
-      maxFrameBytes: ARDUINO_MAX_FRAME_BYTES,
-      idleTimeoutMs: idle === 0 ? ARDUINO_IDLE_TIMEOUT_MS : Math.min(idle, ARDUINO_IDLE_TIMEOUT_MS),
-      isReliable: true,
-    }
+  private admit(acceptor: PeerAcceptor, bytes: Uint8Array, start: number, end: number): void {
+    this.acceptor = undefined
+    const { handler } = this
+    if (handler !== undefined) this.handler = acceptor.admit?.(this, handler, bytes, start, end) ?? handler
   }
-}
-
-function isArduinoHello(bytes: Uint8Array, start: number, end: number): boolean {
-  return (
-    end - start > HEADER_BYTES &&
-    bytes[start] === MAGIC &&
-    bytes[start + 1] === ARDUINO_HELLO_FLAGS &&
-    bytes[start + HEADER_BYTES] === MessageCode.hello
-  )
 }

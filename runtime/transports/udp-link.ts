@@ -1,18 +1,12 @@
 /** Hot path: `flush` runs once per peer and turn, `receive` once per datagram. */
 
 import type { Clock } from '../router/clock.ts'
-import {
-  bareFraming,
-  CloseCode,
-  type Link,
-  type LinkAcceptor,
-  type LinkHandler,
-  type LinkLimits,
-} from '../router/link.ts'
+import { bareFraming, CloseCode, type LinkHandler, type LinkLimits } from '../router/link.ts'
 import { OutputBuffer } from '../router/output.ts'
 import { frameBytes, PING_FRAME } from './datagram-frame.ts'
 import type { DatagramSocket } from './datagram-socket.ts'
 import type { Swept } from './link-sweep.ts'
+import type { AdjustableLink, PeerAcceptor } from './peer-acceptor.ts'
 import type { UdpCounters } from './udp.ts'
 
 /** Largest datagram to send, so that no network on the way has to fragment it (transport reference §5.1). */
@@ -37,14 +31,15 @@ export interface UdpLinkOptions {
  * The datagrams of one source. Each frame goes out as one datagram. Until a second datagram has shown that the source
  * address is real, only the first frame (WELCOME) does; the rest waits and counts as backlog.
  */
-export class UdpLink implements Link, Swept {
+export class UdpLink implements AdjustableLink, Swept {
   readonly transport = 'udp'
   readonly remote: string
   readonly framing = bareFraming
-  readonly limits: LinkLimits
+  limits: LinkLimits
   readonly output = new OutputBuffer(1024)
   private readonly options: UdpLinkOptions
   private held: OutputBuffer | undefined
+  private acceptor: PeerAcceptor | undefined
   private handler: LinkHandler | undefined
   private isValidated = false
   private hasSentFirst = false
@@ -59,7 +54,8 @@ export class UdpLink implements Link, Swept {
     this.lastHeardAt = options.clock.now()
   }
 
-  start(acceptor: LinkAcceptor): void {
+  start(acceptor: PeerAcceptor): void {
+    this.acceptor = acceptor
     this.handler = acceptor.attach(this)
   }
 
@@ -79,6 +75,9 @@ export class UdpLink implements Link, Swept {
       this.held = undefined
       this.output.length = 0
       this.hasSentFirst = false
+    }
+    if (isHello && this.handler !== undefined) {
+      this.handler = this.acceptor?.admit?.(this, this.handler, bytes, 0, bytes.length) ?? this.handler
     }
     this.handler?.onFrame(bytes, 0, bytes.length)
   }
@@ -129,7 +128,8 @@ export class UdpLink implements Link, Swept {
 
   sweep(now: number): void {
     const silentMs = now - this.lastHeardAt
-    const { idleTimeoutMs, pingAfterMs } = this.options
+    const { pingAfterMs } = this.options
+    const { idleTimeoutMs } = this.limits
     if (idleTimeoutMs > 0 && silentMs >= idleTimeoutMs) {
       this.close(CloseCode.policy, `nothing received for ${Math.round(idleTimeoutMs / 1000)} s`)
     } else if (pingAfterMs > 0 && silentMs >= pingAfterMs && now - this.lastPingAt >= pingAfterMs) {

@@ -2,12 +2,13 @@ import type { RemoteInfo } from 'node:dgram'
 import { BlockList, isIP } from 'node:net'
 import { MAGIC } from '../../firmware-protocol/wire/constants.ts'
 import { type Clock, systemClock } from '../router/clock.ts'
-import { CloseCode, type LinkAcceptor } from '../router/link.ts'
+import { CloseCode } from '../router/link.ts'
 import type { Log } from '../router/log.ts'
 import { frameBytes, helloFrame, isDiscoveryProbe, isHello } from './datagram-frame.ts'
 import { DatagramSocket } from './datagram-socket.ts'
 import { LinkSweep } from './link-sweep.ts'
 import { explainListenFailure } from './listen-error.ts'
+import type { PeerAcceptor } from './peer-acceptor.ts'
 import { plainAddress, remoteAddress } from './remote-address.ts'
 import { UdpLink } from './udp-link.ts'
 import { WelcomeBudget } from './welcome-budget.ts'
@@ -64,7 +65,7 @@ const LINK_DATAGRAM = 0x0c
 /** Listens until `stop` or the signal. Rejects with a ListenError when a port cannot be had. */
 export async function listenUdp(
   options: UdpOptions,
-  acceptor: LinkAcceptor,
+  acceptor: PeerAcceptor,
   log: Log,
   signal: AbortSignal,
 ): Promise<UdpListener> {
@@ -98,7 +99,7 @@ export class UdpListener {
     sendErrors: 0,
   }
   private readonly options: UdpOptions
-  private readonly acceptor: LinkAcceptor
+  private readonly acceptor: PeerAcceptor
   private readonly log: Log
   private readonly signal: AbortSignal
   private readonly clock: Clock
@@ -110,7 +111,7 @@ export class UdpListener {
   private readonly links = new Map<string, UdpLink>()
   private stopped: Promise<void> | undefined
 
-  constructor(options: UdpOptions, acceptor: LinkAcceptor, log: Log, signal: AbortSignal) {
+  constructor(options: UdpOptions, acceptor: PeerAcceptor, log: Log, signal: AbortSignal) {
     this.options = options
     this.acceptor = acceptor
     this.log = log

@@ -58,6 +58,12 @@ test('every key of the JSON Schema has a description, a kind and, unless it may 
       'listen.tls.passphrase',
       'state.policies.pattern',
       'state.policies.ttl',
+      'firmware.serial.port',
+      'firmware.serial.prefix',
+      'firmware.serial.token',
+      'firmware.keys.uid',
+      'firmware.keys.key',
+      'firmware.cache',
     ],
   )
 })
@@ -84,11 +90,16 @@ test('the example file names every key there is, at its default', async () => {
   const { policies, ...state } = config.state
   assert.deepEqual(policies, [{ pattern: '/lights/**', conflict: 'lww', ttl: 0 }])
   const { policies: _____, ...defaultState } = defaultConfig.state
-  assert.deepEqual({ ...config, listen: 0, state }, { ...defaultConfig, listen: 0, state: defaultState })
+  const { serial, keys, cache, ...firmware } = config.firmware
+  assert.deepEqual([serial.length, keys.length, cache], [1, 1, '/var/lib/clasp-edge/devices'])
+  const { serial: _6, keys: _7, cache: _8, ...defaultFirmware } = defaultConfig.firmware
+  assert.deepEqual(firmware, defaultFirmware)
+  const set = { ...config, listen: 0, state, firmware: 0 }
+  assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0 })
 
   const document = parseDocument(content)
   for (const [key] of keysOf(configJsonSchema() as Schema)) {
-    const path = key.replace('policies.', 'policies.0.').split('.')
+    const path = key.replace(/(policies|serial|keys)\./, '$1.0.').split('.')
     assert.ok(document.hasIn(path.map((name) => (name === '0' ? 0 : name))), `${key} is missing in the example`)
   }
 })

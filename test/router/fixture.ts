@@ -9,6 +9,7 @@ import { type Clock, systemClock } from '../../runtime/router/clock.ts'
 import { type Log, silentLog } from '../../runtime/router/log.ts'
 import { defaultRouterOptions, type RouterOptions } from '../../runtime/router/options.ts'
 import { Router } from '../../runtime/router/router.ts'
+import type { PeerAcceptor } from '../../runtime/transports/peer-acceptor.ts'
 import { listenPort, type PortOptions } from '../../runtime/transports/port.ts'
 
 const WAIT_MS = 10_000
@@ -19,6 +20,8 @@ export interface Setup {
   authorizer?: Authorizer
   clock?: Clock
   log?: Log
+  /** What stands between the listener and the router. Default: nothing. */
+  wrap?: (router: Router) => PeerAcceptor
 }
 
 /** A router behind a real port, and raw peers that speak to it frame by frame. Everything ends with `stop`. */
@@ -34,7 +37,7 @@ export class Bench {
     this.end = end
   }
 
-  static async start({ options, listen, authorizer, clock, log }: Setup = {}): Promise<Bench> {
+  static async start({ options, listen, authorizer, clock, log, wrap }: Setup = {}): Promise<Bench> {
     const router = new Router(
       { ...defaultRouterOptions, name: 'Test Router', ...options },
       { clock: clock ?? systemClock, log: log ?? silentLog, authorizer },
@@ -42,7 +45,7 @@ export class Bench {
     const aborter = new AbortController()
     const listener = await listenPort(
       { host: '127.0.0.1', port: 0, handshakeTimeoutMs: 10_000, ...listen },
-      router,
+      wrap?.(router) ?? router,
       log ?? silentLog,
       aborter.signal,
     )

@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Link, LinkAcceptor, LinkHandler } from '../../runtime/router/link.ts'
 import { silentLog } from '../../runtime/router/log.ts'
+import type { PeerAcceptor } from '../../runtime/transports/peer-acceptor.ts'
 import { listenPort, type PortListener, type PortOptions } from '../../runtime/transports/port.ts'
 
 export const PING = Uint8Array.of(0x53, 1, 0, 1, 0x41)
@@ -77,7 +78,7 @@ export function putFrame(link: Link, frame: Uint8Array): void {
 /** A listener on a free loopback port that is stopped when the test ends. */
 export async function startPort(
   t: TestContext,
-  acceptor: LinkAcceptor,
+  acceptor: PeerAcceptor,
   options: Partial<PortOptions> = {},
 ): Promise<PortListener> {
   const listener = await listenPort(

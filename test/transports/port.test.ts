@@ -70,22 +70,29 @@ test('a unit may arrive in two halves, cut at any byte', async (t) => {
   }
 })
 
-test('the Arduino library is recognised by its HELLO and gets small frames and a short idle limit', async (t) => {
-  const limitsAtFirstFrame: number[] = []
-  const acceptor = new RecordingAcceptor((_unit, link) => {
-    limitsAtFirstFrame.push(link.limits.maxFrameBytes)
-    return undefined
+test('an acceptor that looks at the first unit may narrow the limits and put itself before the router', async (t) => {
+  const acceptor = new RecordingAcceptor()
+  const taken: string[] = []
+  const seen: string[] = []
+  const { port } = await startPort(t, {
+    attach: (link) => acceptor.attach(link),
+    admit(link, handler, bytes, start, end) {
+      seen.push(hex(bytes.subarray(start, end)))
+      if (bytes[start + 4] !== 0x01) return handler
+      link.limits = { ...link.limits, maxFrameBytes: 252, idleTimeoutMs: 200 }
+      return { ...handler, onFrame: (unit, from, to) => void taken.push(hex(unit.subarray(from, to))) }
+    },
   })
-  const { port } = await startPort(t, acceptor)
-  const arduino = await RawClient.dial(t, port)
-  arduino.send('00 00 00 10 53 41 00 0C 01 01 E0 00 05 45 53 50 33 32 00 00')
-  await until(() => limitsAtFirstFrame.length === 1, 'HELLO')
+  const device = await RawClient.dial(t, port)
+  device.send('00 00 00 10 53 41 00 0C 01 01 E0 00 05 45 53 50 33 32 00 00')
+  device.send(PREFIXED_PING)
+  await until(() => taken.length === 2, 'both frames')
+  assert.deepEqual([seen.length, acceptor.units.length], [1, 0], 'it is asked once, and the first handler gets nothing')
   const other = await RawClient.dial(t, port)
-  other.send('00 00 00 10 53 01 00 0C 01 01 E0 00 05 45 53 50 33 32 00 00')
-  await until(() => limitsAtFirstFrame.length === 2, 'HELLO')
-  assert.deepEqual(limitsAtFirstFrame, [252, 65_536])
-  assert.equal(acceptor.links[0].link.limits.idleTimeoutMs, 60_000)
-  assert.equal(acceptor.links[1].link.limits.idleTimeoutMs, 300_000)
+  other.send(PREFIXED_PING)
+  await until(() => acceptor.units.length === 1, 'PING')
+  await until(() => device.isClosed, 'the end of the one that may be idle for 200 ms only')
+  assert.equal(other.isClosed, false)
 })
 
 test('a length above 65 536 closes the connection', async (t) => {

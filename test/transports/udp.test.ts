@@ -256,7 +256,7 @@ test('a listed network gets sessions without HELLO, others do not', async (t) =>
   const name = Buffer.from(`udp:${remote}`)
   assert.equal(
     acceptor.units[0],
-    `530100${hex(Buffer.of(7 + name.length))}0101e000${hex(Buffer.of(name.length))}${hex(name)}0000`,
+    `530100${hex(Buffer.of(7 + name.length))}0101f800${hex(Buffer.of(name.length))}${hex(name)}0000`,
   )
   assert.equal(acceptor.units[1], hex(PING))
   const elsewhere = await start(t, acceptor, { implicit: ['10.0.0.0/8'] })
