@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ensureNative } from './native.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bundle = join(root, 'dist', 'clasp-edge.cjs')
@@ -56,9 +57,19 @@ function newest(path) {
 /** Builds the bundle for the device, unless it is newer than every source. */
 export async function ensureBuilt() {
   const sources = [...sourceFolders, '.scripts', 'package.json'].map((name) => join(root, name)).filter(existsSync)
-  if (existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(...sources.map(newest))) return
+  if (existsSync(bundle) && statSync(bundle).mtimeMs > Math.max(...sources.map(newest))) return buildNative()
   console.log('building')
   await build()
+}
+
+/** The simulated microcontroller, where there is a C compiler. Without it the simulated board runs inside the router. */
+function buildNative() {
+  try {
+    const { reason } = ensureNative(root)
+    if (reason !== undefined) console.log(`no simulated microcontroller: ${reason}`)
+  } catch (error) {
+    console.log(`no simulated microcontroller: ${error.message}`)
+  }
 }
 
 /** One file for the device; native add-ons stay outside and are loaded only when the configuration asks for them. */
@@ -82,4 +93,5 @@ export async function build() {
   const schema = spawnSync(process.execPath, [bundle, 'check', '--schema'], { encoding: 'utf8' })
   if (schema.status !== 0) fail(`the bundle does not run: ${schema.stderr}`)
   writeFileSync(join(root, 'dist', 'config.schema.json'), schema.stdout)
+  buildNative()
 }

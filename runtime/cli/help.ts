@@ -1,18 +1,17 @@
 import type { Command } from './command.ts'
-import { commands } from './commands/index.ts'
+import { type CommandGroup, commands } from './commands/index.ts'
 import type { Terminal } from './terminal.ts'
 
 const PROGRAM = 'clasp-edge'
 
 export function overallHelp(terminal: Terminal): string {
   const heading = (text: string) => terminal.paint('bold', text)
-  const width = Math.max(...Object.keys(commands).map((name) => name.length))
   return [
     `${heading(PROGRAM)}: a CLASP router for single-board computers, and tools for any CLASP router`,
     '',
     `${heading('Usage')}: ${PROGRAM} COMMAND [OPTIONS]`,
     '',
-    ...Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`),
+    ...summaries(commands),
     '',
     `${PROGRAM} COMMAND --help tells more about one. The tools connect to --url or CLASP_URL, else to this machine.`,
     '',
@@ -21,6 +20,23 @@ export function overallHelp(terminal: Terminal): string {
     `  ${PROGRAM} sub '/sim/**'              watch what the simulated board does`,
     `  ${PROGRAM} set /lights/desk/on true   write a param`,
   ].join('\n')
+}
+
+export function groupHelp(name: string, { summary, commands: entries }: CommandGroup, terminal: Terminal): string {
+  return [
+    `${terminal.paint('bold', 'Usage')}: ${PROGRAM} ${name} COMMAND [OPTIONS]`,
+    '',
+    `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`,
+    '',
+    ...summaries(entries),
+    '',
+    `${PROGRAM} ${name} COMMAND --help tells more about one.`,
+  ].join('\n')
+}
+
+function summaries(entries: Readonly<Record<string, { summary: string }>>): string[] {
+  const width = Math.max(...Object.keys(entries).map((name) => name.length))
+  return Object.entries(entries).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
 }
 
 export function commandHelp(name: string, command: Command, terminal: Terminal): string {

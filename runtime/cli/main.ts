@@ -1,7 +1,7 @@
 import { nearest } from '../config/nearest.ts'
 import { UsageError } from './command.ts'
-import { commands } from './commands/index.ts'
-import { commandHelp, overallHelp } from './help.ts'
+import { type CommandEntry, commands } from './commands/index.ts'
+import { commandHelp, groupHelp, overallHelp } from './help.ts'
 import { parseArguments } from './parse-arguments.ts'
 import { processTerminal } from './terminal.ts'
 
@@ -22,18 +22,39 @@ async function main(argv: readonly string[]): Promise<number> {
     terminal.line(overallHelp(terminal))
     return 0
   }
-  const name = first === '--version' || first === '-v' ? 'version' : first === 'help' ? rest[0] : first
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (entry === undefined) {
-    const near = nearest(name, Object.keys(commands))
-    const hint = near === undefined ? 'clasp-edge --help lists them' : `did you mean "${near}"?`
-    const what = name.startsWith('-') ? `no option ${name} here; options come behind a command` : `no command "${name}"`
-    terminal.note(`clasp-edge: there is ${what}: ${hint}`)
-    return USAGE
+  const isHelp = first === 'help'
+  const words = isHelp ? rest : first === '--version' || first === '-v' ? ['version'] : argv
+  const [word, ...others] = words
+  const found = named(commands, word)
+  if (found === undefined) return USAGE
+  if ('load' in found) return runCommand(word, found, isHelp ? ['--help'] : others)
+  const [second, ...behind] = others
+  const asksForHelp = second === '--help' || second === '-h'
+  if (second === undefined || asksForHelp) {
+    const isAsked = isHelp || asksForHelp
+    terminal[isAsked ? 'line' : 'note'](groupHelp(word, found, terminal))
+    return isAsked ? 0 : USAGE
   }
+  const name = `${word} ${second}`
+  const entry = named(found.commands, second, `${word} `)
+  return entry === undefined ? USAGE : runCommand(name, entry, isHelp ? ['--help'] : behind)
+}
+
+/** The entry of that name; tells the person at the keyboard when there is none. */
+function named<T>(entries: Readonly<Record<string, T>>, word: string, group = ''): T | undefined {
+  if (Object.hasOwn(entries, word)) return entries[word]
+  const near = nearest(word, Object.keys(entries))
+  const hint = near === undefined ? `clasp-edge ${group}--help lists them` : `did you mean "${near}"?`
+  const isOption = word.startsWith('-')
+  const what = isOption ? `no option ${word} here; options come behind a command` : `no command "${group}${word}"`
+  terminal.note(`clasp-edge: there is ${what}: ${hint}`)
+  return undefined
+}
+
+async function runCommand(name: string, entry: CommandEntry, input: readonly string[]): Promise<number> {
   const command = await entry.load()
   try {
-    const { values, args } = parseArguments(command, first === 'help' ? ['--help'] : rest)
+    const { values, args } = parseArguments(command, input)
     if (values.help) {
       terminal.line(commandHelp(name, command, terminal))
       return 0
@@ -57,7 +78,7 @@ function interruption(): AbortSignal {
 }
 
 /** By name, so that the classes need not be loaded. Their messages are made for the operator. */
-const OPERATOR_ERRORS = ['CommandError', 'ClientError', 'ListenError']
+const OPERATOR_ERRORS = ['CommandError', 'ClientError', 'ListenError', 'SerialError']
 
 function failure(error: Error, command: string): number {
   if ('kind' in error && error.kind === 'aborted') return INTERRUPTED

@@ -135,7 +135,8 @@ class Frame {
   }
 }
 
-const DATATYPES: Readonly<Record<number, string>> = {
+/** Names of the link's types, as ANNOUNCE has them. */
+export const DATATYPES: Readonly<Record<number, string>> = {
   [LinkType.bool]: 'bool',
   [LinkType.i8]: 'i8',
   [LinkType.i16]: 'i16',

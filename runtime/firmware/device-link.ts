@@ -22,8 +22,6 @@ export interface Line {
   readonly token?: string
   /** Instead of /dev/<name>/. */
   readonly prefix?: string
-  /** Another speed is in use. */
-  onSpeed?(baud: number): void
   /** The link is down, or the device announced itself again. */
   onState?(isLinked: boolean): void
 }
@@ -47,6 +45,9 @@ export class DeviceLink implements HostLinkOwner, Ticking {
   /** A link that is down is looked at by nobody. */
   private isDescribed = false
   private speedTried = false
+  /** The speed that was agreed on beyond the line's first; 0: none. */
+  fasterBaud = 0
+  speedChangedAtMs = 0
 
   constructor(hub: FirmwareHub, line: Line) {
     this.hub = hub
@@ -126,6 +127,8 @@ export class DeviceLink implements HostLinkOwner, Ticking {
 
   /** The line is gone, or serves another kind of peer. */
   close(reason: string): void {
+    // The line itself went: that says nothing about its speed.
+    this.fasterBaud = 0
     this.link.cut(reason)
     this.hub.ticker.remove(this)
   }
@@ -142,6 +145,7 @@ export class DeviceLink implements HostLinkOwner, Ticking {
     this.uid = announce.uid
     this.isDescribed = false
     this.isAsleep = false
+    this.speedTried = false
     const session = hub.sessionOf(announce, this)
     this.session = session
     session.relink()
@@ -187,6 +191,7 @@ export class DeviceLink implements HostLinkOwner, Ticking {
       this.tell()
       hub.onLost(this, session, sleepSeconds)
     }
+    this.fasterBaud = 0
     this.line.onState?.(false)
   }
 
@@ -197,7 +202,10 @@ export class DeviceLink implements HostLinkOwner, Ticking {
 
   onSpeed(baud: number, isChanged: boolean): void {
     this.hub.onSpeed(this, baud, isChanged)
-    if (isChanged) this.line.onSpeed?.(baud)
+    if (isChanged) {
+      this.speedChangedAtMs = this.hub.clock.now()
+      this.fasterBaud = baud
+    } else if (this.isRunning) this.hub.wantSpeed(this)
   }
 
   /** Sends what the session has collected, at the end of this turn of the event loop. */

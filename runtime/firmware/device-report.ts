@@ -1,4 +1,5 @@
 import type { Clock } from '../router/clock.ts'
+import { DATATYPES } from './alias.ts'
 import type { DeviceLink } from './device-link.ts'
 import type { DeviceSession } from './device-session.ts'
 
@@ -17,7 +18,7 @@ export interface DeviceReport {
   conflicts: number
   /** Of link, line, session and outbox. */
   counters: Record<string, number>
-  signals: { address: string; id: number; kind: string; access: string; unit?: string }[]
+  signals: { address: string; id: number; kind: string; type?: string; access: string; unit?: string }[]
 }
 
 interface Reported {
@@ -52,6 +53,7 @@ export function reportDevice({ uid, session, link, conflicts }: Reported, clock:
       address: signal.address.startsWith('/') ? signal.address : session.prefix + signal.address,
       id: signal.id,
       kind: signal.kind,
+      ...(DATATYPES[signal.type] !== undefined && { type: DATATYPES[signal.type] }),
       access: signal.publishes && signal.isWritable ? 'rw' : signal.isWritable ? 'w' : 'r',
       ...(signal.unit !== undefined && { unit: signal.unit }),
     })),

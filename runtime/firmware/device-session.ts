@@ -49,7 +49,7 @@ export interface DeviceCounters {
   /** Records with ids that were never declared, or that it may not publish. */
   unknownIds: number
   /** Frames of which a part was no record. */
-  malformed: number
+  malformedRecords: number
   /** Dropped because the device floods. */
   flooded: number
   /** The router refused what the device sent. */
@@ -60,6 +60,8 @@ const PHASES: readonly Phase[] = ['start', 'move', 'end', 'cancel']
 /** What the device may put on the wire as it is. */
 const TUNNELLED: readonly number[] = [MessageCode.set, MessageCode.publish, MessageCode.bundle, MessageCode.get]
 const FIRST_PATTERN_ID = 100_000
+const SPARE_BYTES = 512
+const LARGEST_SPARE_BYTES = 4096
 /** Addresses that the patterns of one device may match. */
 const MAX_MATCHES = 256
 const MAX_PATTERNS = 32
@@ -74,9 +76,10 @@ export class DeviceSession implements Link {
   readonly remote: string
   readonly framing = bareFraming
   readonly limits: LinkLimits = { maxFrameBytes: MAX_FRAME_BYTES, idleTimeoutMs: 0, isReliable: true }
-  readonly output = new OutputBuffer(512)
+  readonly output = new OutputBuffer(SPARE_BYTES)
+  private spare: Uint8Array | null = null
   readonly backlogBytes = 0
-  readonly counters: DeviceCounters = { records: 0, unknownIds: 0, malformed: 0, flooded: 0, refused: 0 }
+  readonly counters: DeviceCounters = { records: 0, unknownIds: 0, malformedRecords: 0, flooded: 0, refused: 0 }
   readonly outbox = new DeviceOutbox()
   readonly prefix: string
   descriptor: Descriptor | null = null
@@ -173,7 +176,7 @@ export class DeviceSession implements Link {
       this.handler?.onFrame(frame, 0, frame.length)
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error
-      this.counters.malformed++
+      this.counters.malformedRecords++
     }
   }
 
@@ -219,17 +222,21 @@ export class DeviceSession implements Link {
         break
       }
     }
-    if (reader.at < end) counters.malformed++
+    if (reader.at < end) counters.malformedRecords++
   }
 
   /** What the router has written for this device. */
   flush(): void {
     const { output } = this
-    if (output.length === 0) return
-    const bytes = output.detach()
+    const { bytes, length } = output
+    if (length === 0) return
+    // The router may write again from within: two buffers change places.
+    output.bytes = this.spare ?? new Uint8Array(SPARE_BYTES)
+    output.length = 0
+    this.spare = null
     let at = 0
-    while (at < bytes.length) {
-      const end = at + frameLength(bytes, at, bytes.length)
+    while (at < length) {
+      const end = at + frameLength(bytes, at, length)
       const code = bytes[at + HEADER_BYTES]
       // ACKs come for everything the device sends, and hardly any device wants them.
       if (code !== MessageCode.ack || this.answersWanted > 0) {
@@ -238,6 +245,8 @@ export class DeviceSession implements Link {
       }
       at = end
     }
+    // A large one, of a snapshot, is not kept.
+    if (bytes.length <= LARGEST_SPARE_BYTES) this.spare = bytes
     if (!this.outbox.isEmpty) this.options.onPending()
   }
 
@@ -396,7 +405,7 @@ export class DeviceSession implements Link {
         messages.push(this.publish(inner, alias, kind))
       }
     }
-    if (inner.at < end) counters.malformed++
+    if (inner.at < end) counters.malformedRecords++
     else if (messages.length > 0) this.say({ type: 'BUNDLE', messages, ...(timestamp !== undefined && { timestamp }) })
   }
 

@@ -25,7 +25,7 @@ export interface FirmwareOptions {
 
 export const defaultFirmwareOptions: FirmwareOptions = {
   keepaliveMs: 1000,
-  maxRecordsPerSecond: 20_000,
+  maxRecordsPerSecond: 50_000,
   graceMs: 5000,
   maxDevices: 1024,
   random: (bits) => randomBytes(4).readUInt32BE() >>> (32 - bits),
@@ -46,6 +46,10 @@ const OVERSLEEP_MS = 120_000
 /** Announced signals expire after an hour by default. */
 const ANNOUNCE_EVERY_MS = 600_000
 const TELL_EVERY_MS = 10_000
+/** Those that adapters and microcontrollers make with little error come first among neighbours. */
+const SPEEDS = [4_000_000, 2_000_000, 1_000_000, 921_600, 500_000, 460_800, 250_000, 230_400, 115_200, 57_600, 38_400]
+/** A link that dies so soon after its speed was raised did not bear the speed. */
+const SPEED_TRIAL_MS = 15_000
 const MAX_LOG_LINES_PER_SECOND = 20
 
 interface KnownDevice {
@@ -164,6 +168,8 @@ export class FirmwareHub {
     const known = [...this.devices.values()].find((device) => device.session === session)
     if (known === undefined || known.link !== link || this.isStopped) return
     known.link = null
+    if (link.fasterBaud > 0 && sleepSeconds === undefined && this.clock.now() - link.speedChangedAtMs < SPEED_TRIAL_MS)
+      known.badBaud = Math.min(known.badBaud, link.fasterBaud)
     const patience = sleepSeconds === undefined ? this.options.graceMs : sleepSeconds * 1000 + OVERSLEEP_MS
     known.grace?.cancel()
     known.grace = this.clock.timer(Math.min(patience, 86_400_000), () => this.forget(known.uid, 'it did not come back'))
@@ -217,7 +223,7 @@ export class FirmwareHub {
     const { device } = link.link
     const known = this.devices.get(link.uid)
     if (device === null || known === undefined || link.line.baud === 0) return
-    const baud = [4_000_000, 2_000_000, 1_000_000, 500_000].find(
+    const baud = SPEEDS.find(
       (speed) => speed <= device.maxBaud && speed < known.badBaud && speed <= (link.line.maxBaud ?? 0),
     )
     if (baud !== undefined && baud > link.line.baud) link.link.changeSpeed(baud, this.clock.now())

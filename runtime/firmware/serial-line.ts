@@ -164,6 +164,8 @@ export class SerialLine implements Line {
 
   onState(isLinked: boolean): void {
     // Back to listening for everything: the firmware may be another one next time.
+    if (!isLinked && !this.isClosed && this.carrier.baudRate !== this.options.baudRate)
+      this.carrier.setBaud(this.options.baudRate)
     if (!isLinked && this.mode === 'link') {
       this.mode = null
       this.probedAt = Number.NEGATIVE_INFINITY

@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { readSync } from 'node:fs'
 import { promisify } from 'node:util'
-import { type Clock, systemClock } from '../router/clock.ts'
+import { type Clock, systemClock, type Timer } from '../router/clock.ts'
 import { checkActualBaudRate, checkBaudRate } from './serial-baud-rate.ts'
 import { loadSerialDriver, type SerialBinding } from './serial-binding.ts'
 import { SerialError } from './serial-error.ts'
@@ -61,6 +61,13 @@ const READ_BYTES = 4096
 /** As esptool does it. */
 const RESET_HOLD_MS = 100
 const RESET_SETTLE_MS = 50
+/**
+ * A line that brings more than this, some 300 kbaud, is read every 2 ms instead of at every byte: waking up costs more
+ * than what 100 bytes need (2000 frames/s of 54 bytes: 1.7 % of a core instead of 7.8). Below it nothing waits.
+ */
+const BUSY_BYTES_PER_MS = 30
+const REST_MS = 2
+const RATE_OVER_MS = 20
 /** Flags of the binding's poller, see libuv's uv_poll_event. */
 const READABLE = 1
 const WRITABLE = 2
@@ -106,6 +113,10 @@ class OpenPort implements SerialPort {
   private isBehind = false
   private isTurnQueued = false
   private isReadable = false
+  private rest: Timer | null = null
+  /** Bytes per ms lately, and when it was last looked at. */
+  private byteRate = 0
+  private readAt = 0
   private closing: Promise<void> | undefined
 
   constructor(binding: SerialBinding, path: string, options: SerialPortOptions, events: SerialEvents) {
@@ -196,6 +207,7 @@ class OpenPort implements SerialPort {
   }
 
   private async shutDown(): Promise<void> {
+    this.rest?.cancel()
     const isStuck = this.writer.backlogBytes > 0
     this.binding.poller.removeAllListeners()
     this.writer.fail(this.goneError())
@@ -230,7 +242,15 @@ class OpenPort implements SerialPort {
       this.read()
     }
     if (this.writer.isStuck) this.flush()
-    if (this.closing === undefined) this.arm()
+    if (this.closing !== undefined || this.rest !== null) return
+    if (this.byteRate < BUSY_BYTES_PER_MS || this.writer.isStuck) {
+      this.arm()
+      return
+    }
+    this.rest = this.clock.timer(REST_MS, () => {
+      this.rest = null
+      if (this.closing === undefined) this.arm()
+    })
   }
 
   private read(): void {
@@ -243,6 +263,10 @@ class OpenPort implements SerialPort {
       if (code !== 'EAGAIN' && code !== 'EINTR') this.gone(code ?? message)
       return
     }
+    const now = this.clock.now()
+    const passed = Math.max(0.01, now - this.readAt)
+    this.readAt = now
+    this.byteRate += (length / passed - this.byteRate) * Math.min(1, passed / RATE_OVER_MS)
     if (length === 0) this.gone('hang-up')
     else this.events.onData(this.input.subarray(0, length))
   }
@@ -257,7 +281,11 @@ class OpenPort implements SerialPort {
       this.gone(code ?? message)
       return
     }
-    if (this.writer.isStuck) this.arm()
+    if (this.writer.isStuck) {
+      this.rest?.cancel()
+      this.rest = null
+      this.arm()
+    }
     if (this.writer.backlogBytes > 0) this.isBehind = true
     else if (this.isBehind) {
       this.isBehind = false

@@ -8,6 +8,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { benchFirmware, type FirmwareRow } from './firmware.ts'
 import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
 
 const BUNDLE = join('dist', 'clasp-edge.cjs')
@@ -105,6 +106,16 @@ async function main(): Promise<void> {
     )
     console.log('| Work | Measured | To reach |\n|---|---|---|')
   }
+  const firmware: FirmwareRow[] = []
+  const showFirmware = (row: FirmwareRow) => {
+    firmware.push(row)
+    if (!isJson) console.log(`| ${row.name} | ${row.measured} | ${row.target} |`)
+  }
+  if (process.argv.includes('firmware')) {
+    await benchFirmware(showFirmware)
+    if (isJson) console.log(JSON.stringify(firmware, null, 2))
+    return
+  }
   show(await relayReference())
   for (const { name, target, load } of scenarios) {
     const results: LoadResult[] = []
@@ -113,7 +124,8 @@ async function main(): Promise<void> {
   }
   show(await starting())
   show(await holding())
-  if (isJson) console.log(JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, rows }, null, 2))
+  await benchFirmware(showFirmware)
+  if (isJson) console.log(JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, rows, firmware }, null, 2))
 }
 
 /** One run of one scenario against a fresh router, loaded from another process. */

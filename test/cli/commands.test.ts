@@ -201,7 +201,7 @@ test('query lists what is announced, status what is going on', async (t) => {
 
   const table = await at(router, 'status')
   assert.match(table.stdout, /^router +under test \(clasp-edge /)
-  assert.match(table.stdout, /^simulated board +/m)
+  assert.match(table.stdout, /^(simulated board|sim) +/m)
   const report = JSON.parse((await at(router, 'status', '--json')).stdout)
   assert.equal(report.name, 'under test')
   assert.ok(report.router.signals > 5)

@@ -1,4 +1,6 @@
 import type { Command } from '../command.ts'
+import { firmware } from './firmware.ts'
+import { simulate } from './simulate.ts'
 
 export interface CommandEntry {
   /** For the list of commands. */
@@ -7,7 +9,15 @@ export interface CommandEntry {
   load(): Promise<Command>
 }
 
-export const commands: Readonly<Record<string, CommandEntry>> = {
+/** Commands of two words: `firmware ports`. */
+export interface CommandGroup {
+  /** For the list of commands. */
+  summary: string
+  /** By their second word. */
+  commands: Readonly<Record<string, CommandEntry>>
+}
+
+export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   run: { summary: 'start a router', load: async () => (await import('./run.ts')).run },
   check: { summary: 'check a configuration file', load: async () => (await import('./check.ts')).check },
   status: { summary: 'how a running router is doing', load: async () => (await import('./status.ts')).status },
@@ -22,5 +32,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   monitor: { summary: 'live table of signals', load: async () => (await import('./monitor.ts')).monitor },
   discover: { summary: 'find routers on the network', load: async () => (await import('./discover.ts')).discover },
   bench: { summary: 'measure a running router', load: async () => (await import('./bench.ts')).bench },
+  firmware,
+  simulate,
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
 }
