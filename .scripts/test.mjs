@@ -53,7 +53,7 @@ const files = tests.map((path) => join(out, relative(join(root, 'test'), path).r
 const code = run(process.execPath, [
   '--enable-source-maps',
   '--test',
-  '--test-timeout=120000',
+  `--test-timeout=${process.env.CLASP_TEST_TIMEOUT_MS ?? 120_000}`,
   '--test-reporter=spec',
   ...files,
 ])

@@ -1,8 +1,21 @@
 /** `npm run torture`: the runs that are too long for `npm test`. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, run } from './prepare.mjs'
 
-const env = { ...process.env, CLASP_FUZZ_FRAMES: process.env.CLASP_FUZZ_FRAMES ?? '2000000' }
-process.exit(
-  run(process.execPath, [join(root, '.scripts', 'test.mjs'), 'test/firmware-protocol/fuzz.test.ts'], { env }),
-)
+const env = {
+  ...process.env,
+  CLASP_FUZZ_FRAMES: process.env.CLASP_FUZZ_FRAMES ?? '2000000',
+  CLASP_TEST_TIMEOUT_MS: '1800000',
+}
+const tests = [
+  'test/firmware-protocol/fuzz.test.ts',
+  'test/firmware-protocol/link-fuzz.test.ts',
+  'test/torture',
+].filter((path) => existsSync(join(root, path)))
+const script = (name) => join(root, '.scripts', name)
+const codes = [
+  run(process.execPath, [script('test.mjs'), ...tests], { env }),
+  run(process.execPath, [script('torture-native.mjs')], { env }),
+]
+process.exit(codes.find((code) => code !== 0) ?? 0)

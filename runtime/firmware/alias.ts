@@ -26,6 +26,8 @@ export class Alias {
   isInitial = false
   /** The device asked to be told what became of its write. */
   isAnswerWanted = false
+  /** The device told what it had when it connected; whether it counts is still open. */
+  isOffered = false
   private set: Frame | null = null
   private stream: Frame | null = null
 

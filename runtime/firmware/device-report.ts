@@ -25,10 +25,11 @@ interface Reported {
   uid: string
   session: DeviceSession
   link: DeviceLink | null
+  isAsleep: boolean
   conflicts: number
 }
 
-export function reportDevice({ uid, session, link, conflicts }: Reported, clock: Clock): DeviceReport {
+export function reportDevice({ uid, session, link, isAsleep, conflicts }: Reported, clock: Clock): DeviceReport {
   const { descriptor } = session
   const device = link?.link.device
   return {
@@ -36,7 +37,7 @@ export function reportDevice({ uid, session, link, conflicts }: Reported, clock:
     name: device?.name ?? session.prefix.split('/').at(-2) ?? uid,
     prefix: session.prefix,
     port: link?.line.remote ?? session.remote,
-    state: link === null ? 'away' : link.isRunning ? 'online' : link.isAsleep ? 'asleep' : 'linking',
+    state: link?.isRunning ? 'online' : isAsleep ? 'asleep' : link === null ? 'away' : 'linking',
     ...(link?.isRunning && { onlineMs: Math.round(clock.now() - link.linkedAtMs) }),
     ...(descriptor?.firmware !== undefined && { firmware: descriptor.firmware }),
     ...(descriptor !== null && { descriptorHash: descriptor.hash.toString(16).padStart(8, '0') }),

@@ -121,7 +121,12 @@ export class DeviceSession implements Link {
   relink(): void {
     this.builder = new DescriptorBuilder()
     this.outbox.clear()
-    for (const alias of this.byAddress.values()) alias.known = NOTHING
+    this.answersWanted = 0
+    for (const alias of this.byAddress.values()) {
+      alias.known = NOTHING
+      alias.isOffered = false
+      alias.isAnswerWanted = false
+    }
   }
 
   /** The device's signals are known: its addresses are taken up, announced, and subscribed to. */
@@ -365,13 +370,19 @@ export class DeviceSession implements Link {
 
   private onExtended(reader: RecordReader, alias: Alias): void {
     const { bytes, type, valueAt, flags } = reader
+    const isOffer = (flags & ExtendedBit.initial) !== 0
+    // The router's value is on its way already, and wins.
+    if (isOffer && alias.isPending) return
     if (alias.declaration.isWritable) this.outbox.heard(alias, type, bytes, valueAt, reader.valueEnd)
     const value = readLinkValue(bytes, valueAt, type)
     if ((flags & ExtendedBit.answer) !== 0 && !alias.isAnswerWanted) {
       alias.isAnswerWanted = true
       this.answersWanted++
     }
-    const isOffer = (flags & ExtendedBit.initial) !== 0
+    if (isOffer && !alias.isOffered) {
+      alias.isOffered = true
+      this.answersWanted++
+    }
     this.say({
       type: 'SET',
       address: alias.address,
@@ -563,14 +574,15 @@ export class DeviceSession implements Link {
 
   private onAnswer(address: string, code: number): void {
     const alias = this.byAddress.get(address)
-    if (code !== 0) this.counters.refused++
+    const isOffered = alias?.isOffered === true
+    if (code !== 0 && !isOffered) this.counters.refused++
     if (alias === undefined || alias.id >= FIRST_HOST_ID) return
-    if (code === 0 && !alias.isAnswerWanted) return
-    if (alias.isAnswerWanted) {
-      alias.isAnswerWanted = false
-      this.answersWanted--
-    }
-    this.answer(alias.id, code)
+    const isAnswerWanted = alias.isAnswerWanted
+    this.answersWanted -= (isOffered ? 1 : 0) + (isAnswerWanted ? 1 : 0)
+    alias.isOffered = false
+    alias.isAnswerWanted = false
+    if (code === 0 && !isAnswerWanted) return
+    if (isAnswerWanted || !isOffered) this.answer(alias.id, code)
     // What the router holds instead.
     if (code !== 0 && alias.declaration.isWritable) {
       alias.known = NOTHING

@@ -57,6 +57,8 @@ interface KnownDevice {
   session: DeviceSession
   /** The line that it is on; null: it is away. */
   link: DeviceLink | null
+  /** It said that it goes to sleep. */
+  isAsleep: boolean
   /** Ends the session of a device that stays away. */
   grace: Timer | null
   /** Times that a second device claimed the same uid. */
@@ -142,6 +144,7 @@ export class FirmwareHub {
       known.grace?.cancel()
       known.grace = null
       known.link = link
+      known.isAsleep = false
       return known.session
     }
     const session: DeviceSession = new DeviceSession({
@@ -157,7 +160,15 @@ export class FirmwareHub {
       onClosed: (reason) => this.onClosed(uid, session, reason),
     })
     known?.session.end('another session took its place')
-    known = { uid, session, link, grace: null, conflicts: known?.conflicts ?? 0, badBaud: known?.badBaud ?? Infinity }
+    known = {
+      uid,
+      session,
+      link,
+      isAsleep: false,
+      grace: null,
+      conflicts: known?.conflicts ?? 0,
+      badBaud: known?.badBaud ?? Infinity,
+    }
     this.devices.set(uid, known)
     session.open()
     return session
@@ -168,6 +179,7 @@ export class FirmwareHub {
     const known = [...this.devices.values()].find((device) => device.session === session)
     if (known === undefined || known.link !== link || this.isStopped) return
     known.link = null
+    known.isAsleep = sleepSeconds !== undefined
     if (link.fasterBaud > 0 && sleepSeconds === undefined && this.clock.now() - link.speedChangedAtMs < SPEED_TRIAL_MS)
       known.badBaud = Math.min(known.badBaud, link.fasterBaud)
     const patience = sleepSeconds === undefined ? this.options.graceMs : sleepSeconds * 1000 + OVERSLEEP_MS

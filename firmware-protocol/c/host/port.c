@@ -54,7 +54,7 @@ static void find(port *p) {
 static size_t send_now(port *p, const uint8_t *bytes, size_t count) {
   ssize_t sent;
   if (p->fd < 0 || !p->is_heard) return count;
-  sent = p->kind->is_datagram ? send(p->fd, bytes, count, MSG_NOSIGNAL) : write(p->fd, bytes, count);
+  sent = !p->kind->is_datagram ? write(p->fd, bytes, count) : udp_send(p, bytes, count);
   if (sent >= 0) {
     p->bytes_out += (uint64_t)sent;
     return (size_t)sent;
@@ -71,7 +71,7 @@ static size_t send_now(port *p, const uint8_t *bytes, size_t count) {
 static size_t receive_now(port *p, uint8_t *bytes, size_t room) {
   ssize_t count;
   if (p->fd < 0 || !p->is_readable) return 0;
-  count = p->kind->is_datagram ? recv(p->fd, bytes, room, 0) : read(p->fd, bytes, room);
+  count = !p->kind->is_datagram ? read(p->fd, bytes, room) : udp_receive(p, bytes, room);
   if (count > 0) {
     p->bytes_in += (uint64_t)count;
     p->has_moved = true;

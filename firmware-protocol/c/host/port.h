@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/socket.h>
+
 #include "pace.h"
 
 typedef struct port port;
@@ -25,6 +27,10 @@ struct port {
   char path[256];  /* of the symlink, or of the serial port */
   char host[128];  /* UDP */
   char service[8]; /* UDP */
+  struct sockaddr_storage everybody; /* UDP to a broadcast address: where it sends until somebody answers */
+  socklen_t everybody_size;          /* 0: `host` is one router */
+  bool is_answered;
+  uint64_t answered_at;
   char slave[64];  /* what the symlink points to */
   uint32_t base_baud, baud;
   uint32_t line_rate; /* paces as long as the speed is the one at start; 0: no pace */
@@ -42,6 +48,10 @@ struct port {
 };
 
 extern const port_kind pty_port, serial_port, udp_port;
+
+/* As send and recv, for a router that is found by broadcast. */
+ssize_t udp_send(port *p, const uint8_t *bytes, size_t count);
+ssize_t udp_receive(port *p, uint8_t *bytes, size_t room);
 
 /* The transport of the library: `context` is not used by it but given by the node. */
 size_t port_write(port *p, const uint8_t *bytes, size_t count);
