@@ -139,7 +139,13 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
           aborter.signal,
         ),
       )
-      if (udp !== undefined) stops.push(() => udp.stop())
+      // Devices on UDP hear the goodbye only while the socket is open.
+      if (udp !== undefined) {
+        stops.push(async () => {
+          await firmware?.stop()
+          await udp.stop()
+        })
+      }
     }
     if (config.discovery.mdns) {
       const { advertise } = await import('./discovery/mdns.ts')

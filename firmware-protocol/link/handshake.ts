@@ -41,7 +41,7 @@ export function decodeAnnounce(bytes: Uint8Array, start: number, end: number): A
   const announce: Announce = {
     isSleepy: (view.getUint8(1) & ANNOUNCE_SLEEPY) !== 0,
     mru: Math.max(SMALLEST_MRU, view.getUint16(2)),
-    window: Math.min(8, Math.max(1, view.getUint8(4))),
+    window: wholeWindow(view.getUint8(4)),
     uid: Buffer.from(at(5, 13)).toString('hex'),
     bootNonce: view.getUint32(13),
     descriptorHash: view.getUint32(17),
@@ -64,10 +64,17 @@ export function decodeAnnounce(bytes: Uint8Array, start: number, end: number): A
   return announce
 }
 
-/** A name becomes one segment of addresses: what would not be one there is replaced. */
+/** Numbers are modulo 16: only windows that divide it keep their places. Others count as the next smaller one. */
+function wholeWindow(announced: number): number {
+  return announced >= 8 ? 8 : announced >= 4 ? 4 : announced >= 2 ? 2 : 1
+}
+
+const LONGEST_NAME = 64
+
+/** A name becomes one segment of addresses: what would not be one there, or not be seen, is replaced. */
 function plainName(text: string): string {
-  const name = text.replace(/[\p{Cc}/*#+\s]+/gu, '-').replace(/^-+|-+$/g, '')
-  return name === '' ? 'device' : name
+  const name = text.replace(/[\p{C}\ufffd/*#+\s]+/gu, '-').replace(/^-+|-+$/g, '')
+  return name === '' ? 'device' : [...name].slice(0, LONGEST_NAME).join('')
 }
 
 export interface Welcome {

@@ -23,6 +23,8 @@ export interface Carrier {
   setSession(session: number): void
   /** 0: a frame can leave now. Else milliseconds until it is worth asking again. */
   busyMs(nowMs: number): number
+  /** How long so many bytes take on the line, ms; 0 where it has no speed of its own. */
+  lineMs(bytes: number): number
   /** Sends CTRL SEQ BODY; the bytes are the caller's again afterwards. */
   send(frame: Uint8Array, length: number): void
   /** Switches the line; only where `maxBaud` is above 0. */
@@ -30,8 +32,10 @@ export interface Carrier {
 }
 
 export interface HostLinkOptions {
-  /** Reliable frames under way to the device: 1, 2, 4 or 8. */
+  /** Reliable frames under way to the device: 1, 2, 4 or 8; at most 4 where frames may overtake each other. */
   window: number
+  /** The same for frames from the device. */
+  receiveWindow: number
   keepaliveMs: number
   /** Speeds that the line can do, for `changeSpeed`; 0: it has none. */
   baud: number
@@ -69,7 +73,7 @@ export interface HostLinkOwner {
 export interface LinkCounters {
   framesIn: number
   framesOut: number
-  /** Frames with reserved bits, of no session, or with malformed records. */
+  /** Frames with reserved bits, or of no session, and ANNOUNCEs that come too often. */
   ignored: number
   naks: number
   /** Times that the device held back what may be lost. */
@@ -84,6 +88,8 @@ type State = 'silent' | 'linked'
 
 const WELCOME_REPEAT_MS = 200
 const NOT_READY_MS = 1000
+/** Sessions that may begin in a second: each costs the router some work. */
+const MAX_STARTS_PER_SECOND = 10
 /** Missed keep-alives until the link is lost. */
 const PATIENCE = 3.5
 
@@ -173,7 +179,7 @@ export class HostLink {
     }
     if (kind === FrameClass.control) {
       counters.framesIn++
-      this.receiveControl(ctrl & CtrlBit.subtype, seq, bytes, start + HEAD_BYTES, end, nowMs)
+      this.receiveControl(ctrl, seq, bytes, start + HEAD_BYTES, end, nowMs)
     } else if (this.state !== 'linked' || (ctrl & CtrlBit.subtype) !== 0) {
       counters.ignored++
       return
@@ -267,14 +273,8 @@ export class HostLink {
     this.lose(reason)
   }
 
-  private receiveControl(
-    subtype: number,
-    seq: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-    nowMs: number,
-  ): void {
+  private receiveControl(ctrl: number, seq: number, bytes: Uint8Array, at: number, end: number, nowMs: number): void {
+    const subtype = ctrl & CtrlBit.subtype
     if (subtype === Control.announce) {
       this.receiveAnnounce(bytes, at, end, nowMs)
       return
@@ -288,32 +288,32 @@ export class HostLink {
         return
       }
       case Control.nak:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         this.counters.naks++
         this.channel.rewind()
         return
       case Control.ping:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         this.sendBody(Control.pong, bytes.subarray(at, Math.min(end, at + 4)), nowMs)
         return
       case Control.pong:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         if (end - at >= 4) {
           const id = ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
           this.owner.onPong(id, nowMs)
         }
         return
       case Control.timeRequest:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         if (end - at >= 4) this.answerTime(bytes, at, nowMs)
         return
       case Control.log:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         if (end > at) this.owner.onLog(bytes[at], new TextDecoder().decode(bytes.subarray(at + 1, end)))
         return
       case Control.baudOk:
       case Control.baudTest:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
         if (this.speed?.receive(subtype, nowMs) === true) {
           const { baud } = this.speed
           this.speed = null
@@ -321,7 +321,7 @@ export class HostLink {
         }
         return
       default:
-        this.heard(0, seq, nowMs)
+        this.heard(ctrl, seq, nowMs)
     }
   }
 
@@ -340,10 +340,14 @@ export class HostLink {
       announce.uid === this.announce.uid &&
       nowMs - this.welcomedAt < WELCOME_REPEAT_MS
     if (!isRepeated) {
+      if (!this.mayStart(nowMs)) {
+        this.counters.ignored++
+        return
+      }
       const admission = this.owner.onAnnounce(announce)
       if ('bye' in admission) {
         this.sendControl(Control.bye, nowMs, admission.bye)
-        this.forget()
+        this.lose('it was sent away')
         return
       }
       this.begin(announce, admission.isDescriptorKnown, nowMs)
@@ -352,6 +356,16 @@ export class HostLink {
     this.heardAt = nowMs
   }
 
+  private mayStart(nowMs: number): boolean {
+    if (nowMs - this.startsSince >= 1000) {
+      this.startsSince = nowMs
+      this.starts = 0
+    }
+    return ++this.starts <= MAX_STARTS_PER_SECOND
+  }
+
+  private starts = 0
+  private startsSince = Number.NEGATIVE_INFINITY
   private welcomeBody: Uint8Array = new Uint8Array(0)
 
   private begin(announce: Announce, isDescriptorKnown: boolean, nowMs: number): void {
@@ -361,7 +375,9 @@ export class HostLink {
     while (session === 0 || session === this.session) session = options.random(16)
     const mru = Math.min(announce.mru, LARGEST_MRU)
     this.pastRetransmissions += this.channel.retransmissions
-    this.channel = new ReliableChannel(Math.min(options.window, announce.window), mru)
+    const window = Math.min(options.window, announce.window)
+    // A frame, what is under way in front of it, and the way back.
+    this.channel = new ReliableChannel(window, mru, carrier.lineMs((window + 3) * mru))
     this.announce = announce
     this.peerMru = mru
     this.session = session
@@ -377,7 +393,7 @@ export class HostLink {
       isDescriptorKnown,
       session,
       mru: carrier.mru,
-      window: 8,
+      window: options.receiveWindow,
       keepaliveMs: options.keepaliveMs,
       bootNonce: announce.bootNonce,
       timeUs: options.wallUs(),
@@ -464,7 +480,9 @@ export class HostLink {
     const silentAt = Math.min(this.sentAt + options.keepaliveMs, this.heardAt + options.keepaliveMs * PATIENCE + 1)
     let dueAt = Math.min(retryAt, ackAt, silentAt, this.dueAt)
     if (this.speed !== null) dueAt = Math.min(dueAt, this.speed.dueAt)
-    if (channel.isGap || channel.isDue) dueAt = nowMs
+    if (channel.isGap || (channel.isDue && this.speed === null)) {
+      dueAt = Math.min(dueAt, nowMs + this.carrier.busyMs(nowMs))
+    }
     this.dueAt = dueAt
   }
 

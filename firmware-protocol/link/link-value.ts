@@ -29,6 +29,11 @@ export function valueEnd(bytes: Uint8Array, at: number, end: number, type: numbe
   return from + length <= end ? from + length : -1
 }
 
+/** A value of this type counts as a number: a sample. */
+export function isNumeric(type: number): boolean {
+  return type !== LinkType.null && (SIZES[type] > 0 || type === LinkType.true || type === LinkType.false)
+}
+
 /** The value at `at`, which `valueEnd` has found whole. */
 export function readLinkValue(bytes: Uint8Array, at: number, type: number): Value {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -163,6 +168,11 @@ function contentOf(value: Value, declared: number): Uint8Array | undefined {
   return undefined
 }
 
+function wholeOf(whole: number): bigint {
+  if (whole >= 2 ** 63) return 2n ** 63n - 1n
+  return whole <= -(2 ** 63) ? -(2n ** 63n) : BigInt(whole)
+}
+
 function putNumber(view: DataView, at: number, type: number, value: number | bigint | boolean): void {
   const number = Number(value)
   const whole = Number.isNaN(number) ? 0 : Math.round(number)
@@ -179,7 +189,7 @@ function putNumber(view: DataView, at: number, type: number, value: number | big
       view.setInt32(at, clamped(-2_147_483_648, 2_147_483_647))
       break
     case LinkType.i64:
-      view.setBigInt64(at, typeof value === 'bigint' ? value : BigInt(Math.min(2 ** 62, Math.max(-(2 ** 62), whole))))
+      view.setBigInt64(at, typeof value === 'bigint' ? value : wholeOf(whole))
       break
     case LinkType.f32:
       view.setFloat32(at, number)

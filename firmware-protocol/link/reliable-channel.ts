@@ -26,6 +26,7 @@ export class ReliableChannel {
   private readonly lengths: number[]
   private readonly sentAt: number[]
   private readonly window: number
+  private readonly leastMs: number
   private oldest = 0
   /** The next one to be put on the line. */
   private cursor = 0
@@ -33,8 +34,10 @@ export class ReliableChannel {
   private retries = 0
   private hasNaked = false
 
-  constructor(window: number, frameBytes: number) {
+  /** `lineMs`: least time for an acknowledgement to come, whatever was measured. */
+  constructor(window: number, frameBytes: number, lineMs = 0) {
     this.window = window
+    this.leastMs = Math.max(RETRY_MS, lineMs)
     this.frames = Array.from({ length: window }, () => new Uint8Array(frameBytes))
     this.lengths = new Array<number>(window).fill(0)
     this.sentAt = new Array<number>(window).fill(0)
@@ -136,6 +139,6 @@ export class ReliableChannel {
   }
 
   private get timeoutMs(): number {
-    return Math.max(RETRY_MS, 2 * this.roundTripMs) * 2 ** Math.min(this.retries, 4)
+    return Math.max(this.leastMs, 2 * this.roundTripMs) * 2 ** Math.min(this.retries, 4)
   }
 }

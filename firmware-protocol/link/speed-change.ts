@@ -2,7 +2,8 @@ import { Control } from './constants.ts'
 
 /** Echoed by the device at the new speed: every bit both ways, and bytes that noise would not make. */
 const TEST = [0x00, 0xff, 0x55, 0xaa, 0x0f, 0xf0, 0x01, 0x80]
-const ASK_AGAIN_MS = 200
+/** A device that has agreed listens at the new speed for 515 ms: asked earlier, it would not hear. */
+const ASK_AGAIN_MS = 600
 const ASKS = 3
 const SWITCH_MS = 25
 const TEST_EVERY_MS = 50

@@ -24,10 +24,6 @@ export class Alias {
   known: Uint8Array = EMPTY
   /** It is what the router holds, not somebody's write just now. */
   isInitial = false
-  /** The device asked to be told what became of its write. */
-  isAnswerWanted = false
-  /** The device told what it had when it connected; whether it counts is still open. */
-  isOffered = false
   private set: Frame | null = null
   private stream: Frame | null = null
 

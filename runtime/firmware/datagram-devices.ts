@@ -9,8 +9,9 @@ import {
   sessionKeys,
 } from '../../firmware-protocol/link/datagram.ts'
 import { type Announce, decodeAnnounce } from '../../firmware-protocol/link/handshake.ts'
+import { WelcomeBudget } from '../transports/welcome-budget.ts'
 import { DatagramCookies } from './datagram-cookie.ts'
-import { DatagramLine } from './datagram-line.ts'
+import { DatagramLine, LARGEST_DATAGRAM } from './datagram-line.ts'
 import { DeviceLink } from './device-link.ts'
 import type { FirmwareHub } from './firmware-hub.ts'
 
@@ -28,10 +29,17 @@ export interface DatagramDevicesCounters {
   unknownToken: number
   challenges: number
   refused: number
+  /** ANNOUNCEs beyond what is taken in a second, or that were used before. */
+  ignored: number
 }
 
 const NONCE_BYTES = 8
 const MAX_REPLACED = 64
+/** Sessions that may begin in a second, from one address and in all. */
+const STARTS_PER_SOURCE = 100
+const STARTS_IN_ALL = 300
+/** Announcements that are remembered; a cookie is good for two minutes at most. */
+const MAX_USED = 4096
 
 /**
  * Devices that speak the datagram form over UDP. A device announces itself (to this router's address, or by broadcast),
@@ -39,7 +47,7 @@ const MAX_REPLACED = 64
  * datagrams come from. README, "Datagrams".
  */
 export class DatagramDevices {
-  readonly counters: DatagramDevicesCounters = { malformed: 0, unknownToken: 0, challenges: 0, refused: 0 }
+  readonly counters: DatagramDevicesCounters = { malformed: 0, unknownToken: 0, challenges: 0, refused: 0, ignored: 0 }
   private readonly hub: FirmwareHub
   private readonly options: DatagramDevicesOptions
   private readonly cookies = new DatagramCookies()
@@ -47,6 +55,9 @@ export class DatagramDevices {
   /** Sessions that ended because their device announced itself again. */
   private readonly replaced = new Map<number, { line: DatagramLine; uid: string }>()
   private readonly byUid = new Map<string, number>()
+  private readonly starts = new WelcomeBudget(STARTS_PER_SOURCE, STARTS_IN_ALL)
+  /** Nonces of the sessions that have begun: an ANNOUNCE that somebody recorded begins none again. */
+  private readonly used = new Set<string>()
 
   constructor(hub: FirmwareHub, options: DatagramDevicesOptions) {
     this.hub = hub
@@ -56,7 +67,7 @@ export class DatagramDevices {
   /** For `UdpOptions.onLinkDatagram`. */
   readonly receive = (bytes: Uint8Array, source: RemoteInfo, reply: (bytes: Uint8Array) => void): void => {
     const head = readDatagramHead(bytes)
-    if (head === null || head.isShort) {
+    if (head === null || head.isShort || bytes.length > LARGEST_DATAGRAM) {
       this.counters.malformed++
     } else if (bytes[head.start] === (FrameClass.control | Control.announce)) {
       this.announced(bytes, head, source, reply)
@@ -124,6 +135,11 @@ export class DatagramDevices {
       known.link.receive(bytes, head.start, head.end)
       return
     }
+    if (this.used.has(identity) || !this.starts.take(source.address, now)) {
+      counters.ignored++
+      return
+    }
+    this.remember(identity)
     if (known !== undefined) this.replace(known, announce)
     const line = new DatagramLine(this.newToken(), identity, keys, remote, reply)
     line.announceCounter = head.counter
@@ -135,6 +151,14 @@ export class DatagramDevices {
     this.byUid.set(announce.uid, line.sessionToken)
     link.receive(bytes, head.start, head.end)
     if (!link.link.isLinked) this.forget(line, announce)
+  }
+
+  private remember(identity: string): void {
+    this.used.add(identity)
+    for (const oldest of this.used) {
+      if (this.used.size <= MAX_USED) break
+      this.used.delete(oldest)
+    }
   }
 
   /**

@@ -25,8 +25,9 @@ export interface DatagramCounters {
   moved: number
 }
 
-/** Largest datagram: no network on the way cuts it up. */
-const MRU = 1200 - 10 - 8 + 2
+/** No network on the way cuts it up. */
+export const LARGEST_DATAGRAM = 1200
+const MRU = LARGEST_DATAGRAM - 10 - 8 + 2
 /** A session this long gets a new token, so that no counter comes twice. */
 const LAST_COUNTER = 0xf000_0000
 
@@ -107,6 +108,10 @@ export class DatagramLine implements Line, Carrier {
   setSession(): void {}
 
   busyMs(): number {
+    return 0
+  }
+
+  lineMs(): number {
     return 0
   }
 

@@ -1,4 +1,5 @@
 import { ByeReason } from '../../firmware-protocol/link/constants.ts'
+import type { Descriptor } from '../../firmware-protocol/link/descriptor.ts'
 import type { Announce } from '../../firmware-protocol/link/handshake.ts'
 import { type Admission, type Carrier, HostLink, type HostLinkOwner } from '../../firmware-protocol/link/host-link.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
@@ -27,7 +28,8 @@ export interface Line {
 }
 
 const WINDOW = 4
-const DATAGRAM_WINDOW = 8
+/** On a line nothing overtakes: see firmware-protocol/README.md, "Reliable frames". */
+const SERIAL_RECEIVE_WINDOW = 8
 
 /** One line with one device at its end: joins the link (frames, order, keep-alive) to the device's session. */
 export class DeviceLink implements HostLinkOwner, Ticking {
@@ -40,14 +42,18 @@ export class DeviceLink implements HostLinkOwner, Ticking {
   isAsleep = false
   private readonly hub: FirmwareHub
   private pings = 0
-  private readonly waiting = new Map<number, (nowMs: number) => void>()
+  private readonly waiting = new Map<number, { answered(nowMs: number): void; failed(reason: string): void }>()
   private isFlushScheduled = false
   /** A link that is down is looked at by nobody. */
   private isDescribed = false
+  /** What a device that has just announced itself is known to have; taken up when it has been welcomed. */
+  private known: Descriptor | undefined
   private speedTried = false
   /** The speed that was agreed on beyond the line's first; 0: none. */
   fasterBaud = 0
   speedChangedAtMs = 0
+  /** When a device was last told to go: to ask who is there would bring it back at once. */
+  sentAwayAtMs = Number.NEGATIVE_INFINITY
 
   constructor(hub: FirmwareHub, line: Line) {
     this.hub = hub
@@ -58,6 +64,7 @@ export class DeviceLink implements HostLinkOwner, Ticking {
         mru: carrier.mru,
         setSession: (session) => carrier.setSession(session),
         busyMs: (nowMs) => carrier.busyMs(nowMs),
+        lineMs: (bytes) => carrier.lineMs(bytes),
         send: (frame, length) => {
           if (hub.taps.size > 0) hub.tap(this, 'out', frame, 0, length)
           carrier.send(frame, length)
@@ -65,7 +72,8 @@ export class DeviceLink implements HostLinkOwner, Ticking {
         ...(carrier.setBaud !== undefined && { setBaud: (baud: number) => carrier.setBaud?.(baud) }),
       },
       {
-        window: line.transport === 'udp' ? DATAGRAM_WINDOW : WINDOW,
+        window: WINDOW,
+        receiveWindow: line.transport === 'udp' ? WINDOW : SERIAL_RECEIVE_WINDOW,
         keepaliveMs: hub.options.keepaliveMs,
         baud: line.baud,
         random: hub.options.random,
@@ -93,6 +101,9 @@ export class DeviceLink implements HostLinkOwner, Ticking {
     const { hub } = this
     if (hub.taps.size > 0) hub.tap(this, 'in', bytes, start, end)
     this.link.receive(bytes, start, end, hub.clock.now())
+    const { known } = this
+    this.known = undefined
+    if (known !== undefined) this.described(known)
     this.scheduleFlush()
   }
 
@@ -102,22 +113,28 @@ export class DeviceLink implements HostLinkOwner, Ticking {
     const id = ++this.pings
     return new Promise((resolve, reject) => {
       const sentAt = clock.now()
-      const timer = clock.timer(timeoutMs, () => {
+      const failed = (reason: string) => {
         this.waiting.delete(id)
-        reject(new Error(`no answer within ${timeoutMs} ms`))
-      })
-      this.waiting.set(id, (nowMs) => {
+        timer.cancel()
+        reject(new Error(reason))
+      }
+      const timer = clock.timer(timeoutMs, () => failed(`no answer within ${timeoutMs} ms`))
+      const answered = (nowMs: number) => {
+        this.waiting.delete(id)
         timer.cancel()
         resolve(nowMs - sentAt)
-      })
+      }
+      this.waiting.set(id, { answered, failed })
       this.link.ping(id, sentAt)
     })
   }
 
   onPong(id: number, nowMs: number): void {
-    const done = this.waiting.get(id)
-    this.waiting.delete(id)
-    done?.(nowMs)
+    this.waiting.get(id)?.answered(nowMs)
+  }
+
+  private abandonPings(reason: string): void {
+    for (const { failed } of this.waiting.values()) failed(reason)
   }
 
   /** The line has room again. */
@@ -127,48 +144,60 @@ export class DeviceLink implements HostLinkOwner, Ticking {
 
   /** The line is gone, or serves another kind of peer. */
   close(reason: string): void {
+    this.abandonPings(reason)
     // The line itself went: that says nothing about its speed.
     this.fasterBaud = 0
     this.link.cut(reason)
     this.hub.ticker.remove(this)
   }
 
-  /** The router stops: the device is told, so that it falls back at once. */
+  /** Sends the device away: it falls back at once. Its session is not touched. */
   bye(reason: number): void {
-    if (this.link.isLinked) this.link.bye(reason, this.hub.clock.now())
+    const now = this.hub.clock.now()
+    this.sentAwayAtMs = now
+    if (!this.link.isLinked) return
+    this.link.bye(reason, now)
+    this.isDescribed = false
+    this.abandonPings('it was sent away')
+    this.line.onState?.(false)
   }
 
   onAnnounce(announce: Announce): Admission {
     const { hub } = this
     const refusal = hub.admit(announce, this)
-    if (refusal !== null) return { bye: refusal }
+    if (refusal !== null) {
+      this.sentAwayAtMs = hub.clock.now()
+      return { bye: refusal }
+    }
     this.uid = announce.uid
     this.isDescribed = false
     this.isAsleep = false
     this.speedTried = false
     const session = hub.sessionOf(announce, this)
+    if (!session.isOpen) {
+      this.sentAwayAtMs = hub.clock.now()
+      return { bye: ByeReason.unauthorized }
+    }
     this.session = session
     session.relink()
     const known = hub.descriptors.get(announce.uid, announce.descriptorHash)
     session.onDescribed = (descriptor) => {
       if (typeof descriptor === 'string') {
         hub.log.warn('the descriptor of a device is not right', { device: session.remote, reason: descriptor })
-        this.link.bye(ByeReason.protocolError, hub.clock.now())
+        this.sentAwayAtMs = hub.clock.now()
+        this.link.bye(ByeReason.protocolError, this.sentAwayAtMs)
         this.onLost(descriptor)
         return
       }
       hub.descriptors.put(announce.uid, descriptor)
-      session.describe(descriptor)
-      this.described()
+      this.described(descriptor)
     }
-    if (known !== undefined) {
-      session.describe(known)
-      this.described()
-    }
+    this.known = known
     return { isDescriptorKnown: known !== undefined }
   }
 
   onStranger(reason: string): void {
+    this.sentAwayAtMs = this.hub.clock.now()
     this.hub.log.warn('a device cannot be linked', { port: this.line.remote, reason })
   }
 
@@ -186,6 +215,7 @@ export class DeviceLink implements HostLinkOwner, Ticking {
     const { session, hub } = this
     this.isDescribed = false
     this.isAsleep = sleepSeconds !== undefined
+    this.abandonPings(reason)
     if (session !== null) {
       hub.log.info(this.isAsleep ? 'device sleeps' : 'device lost', { device: session.remote, reason })
       this.tell()
@@ -201,6 +231,8 @@ export class DeviceLink implements HostLinkOwner, Ticking {
   }
 
   onSpeed(baud: number, isChanged: boolean): void {
+    // A link that is lost while its speed changes says nothing about the speed, which is tried again.
+    if (!this.link.isLinked) return
     this.hub.onSpeed(this, baud, isChanged)
     if (isChanged) {
       this.speedChangedAtMs = this.hub.clock.now()
@@ -251,11 +283,18 @@ export class DeviceLink implements HostLinkOwner, Ticking {
     this.hub.ticker.changed(this)
   }
 
-  private described(): void {
+  private described(descriptor: Descriptor): void {
     const { hub, session } = this
+    if (session === null) return
+    const problems = session.describe(descriptor)
+    if (problems.length > 0)
+      hub.log.warn('signals of a device are not taken', {
+        device: session.remote,
+        count: problems.length,
+        first: problems[0],
+      })
     this.isDescribed = true
     this.linkedAtMs = hub.clock.now()
-    if (session === null) return
     hub.log.info('device online', { device: session.remote, signals: session.prefix })
     this.tell()
     this.line.onState?.(true)

@@ -1,7 +1,7 @@
 /** Hot path. */
 
-import { ExtendedBit, Op } from '../../firmware-protocol/link/constants.ts'
-import { putLinkValue } from '../../firmware-protocol/link/link-value.ts'
+import { ExtendedBit, LinkType, Op } from '../../firmware-protocol/link/constants.ts'
+import { putLinkValue, readLinkValue } from '../../firmware-protocol/link/link-value.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Alias } from './alias.ts'
 
@@ -70,11 +70,17 @@ export class DeviceOutbox {
   /** The device itself has said this: its type and value bytes. What waited for it is older. */
   heard(alias: Alias, type: number, bytes: Uint8Array, start: number, end: number): void {
     const { scratch } = this
-    const length = Math.min(scratch.length, end - start + 1)
+    const declared = alias.declaration.type
+    let length = end - start + 1
     scratch[0] = type
-    for (let i = 1; i < length; i++) scratch[i] = bytes[start + i - 1]
-    alias.known = stored(alias.known, scratch, length)
-    if (alias.isPending) alias.pending = stored(alias.pending, scratch, length)
+    if (type !== LinkType.true && type !== LinkType.false && (type !== declared || type === LinkType.bool)) {
+      // To be compared with what the router sends, it must be as it would be sent.
+      length = putLinkValue(scratch, 0, 1, scratch.length, declared, readLinkValue(bytes, start, type))
+    } else if (length <= scratch.length) {
+      for (let i = 1; i < length; i++) scratch[i] = bytes[start + i - 1]
+    }
+    alias.known = length < 0 || length > scratch.length ? EMPTY : stored(alias.known, scratch, length)
+    alias.pending = EMPTY
   }
 
   /** Writes what is to go next into `out[at, limit)`; returns the offset behind it. */
@@ -83,14 +89,14 @@ export class DeviceOutbox {
     if (isReliable) {
       const { records } = this
       let taken = 0
-      while (taken < records.length && to + records[taken].length <= limit) {
-        out.set(records[taken], to)
-        to += records[taken++].length
-      }
-      // One that is larger than any frame of this device must not hold up the rest.
-      if (taken === 0 && to === at && records.length > 0) {
-        taken = 1
-        this.counters.inconvertible++
+      for (; taken < records.length; taken++) {
+        const record = records[taken]
+        if (to + record.length <= limit) {
+          out.set(record, to)
+          to += record.length
+        } else if (at + record.length <= limit) break
+        // One that is larger than any frame of this device must not hold up the rest.
+        else this.counters.inconvertible++
       }
       if (taken > 0) records.splice(0, taken)
       if (records.length > 0) return to
@@ -100,9 +106,17 @@ export class DeviceOutbox {
     while (taken < queue.length) {
       const alias = queue[taken]
       const { pending, isInitial, id } = alias
+      alias.isPending = false
+      taken++
+      // The device has said something newer itself.
+      if (pending.length === 0) continue
       const need = pending.length + (id < 0x80 ? 1 : 2) + (isInitial ? 1 : 0)
       if (to + need > limit) {
-        if (to > at) break
+        if (to > at) {
+          alias.isPending = true
+          taken--
+          break
+        }
         this.counters.inconvertible++
       } else {
         const op = isInitial ? Op.extended : isReliable ? Op.value : Op.stream
@@ -112,8 +126,6 @@ export class DeviceOutbox {
         if (isInitial) out[to++] = ExtendedBit.initial
         for (let i = 1; i < pending.length; i++) out[to++] = pending[i]
       }
-      alias.isPending = false
-      taken++
     }
     if (taken > 0) queue.splice(0, taken)
     return to
@@ -127,6 +139,8 @@ export class DeviceOutbox {
     }
   }
 }
+
+const EMPTY = new Uint8Array(0)
 
 function isSame(known: Uint8Array, bytes: Uint8Array, length: number): boolean {
   if (known.length !== length) return false

@@ -1,15 +1,16 @@
 /** Hot path: `onRecords`, `flush`. */
 
-import { ExtendedBit, FIRST_HOST_ID, LAST_ID, Op, TimeKind } from '../../firmware-protocol/link/constants.ts'
-import type { Declaration, Descriptor } from '../../firmware-protocol/link/descriptor.ts'
+import { ExtendedBit, FIRST_HOST_ID, Op, TimeKind } from '../../firmware-protocol/link/constants.ts'
+import type { Descriptor } from '../../firmware-protocol/link/descriptor.ts'
 import { DescriptorBuilder } from '../../firmware-protocol/link/descriptor.ts'
-import { naturalType, putLinkValue, readLinkValue } from '../../firmware-protocol/link/link-value.ts'
+import { isNumeric, readLinkValue } from '../../firmware-protocol/link/link-value.ts'
 import { RecordReader } from '../../firmware-protocol/link/record-reader.ts'
+import { addressProblem } from '../../firmware-protocol/wire/address.ts'
 import { HEADER_BYTES, MAX_FRAME_BYTES, MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import { encodeMessage } from '../../firmware-protocol/wire/encode-message.ts'
 import { DecodeError, EncodeError } from '../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame, frameLength } from '../../firmware-protocol/wire/frame.ts'
-import type { Message, Phase, Publish, Signal } from '../../firmware-protocol/wire/message.ts'
-import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
+import type { Message, Publish, Signal, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Clock } from '../router/clock.ts'
 import {
@@ -23,6 +24,8 @@ import {
 import { OutputBuffer } from '../router/output.ts'
 import { Alias, signalDefinition } from './alias.ts'
 import { DeviceOutbox } from './device-outbox.ts'
+import { DevicePatterns } from './device-patterns.ts'
+import { configureRecord, declareRecord, eventRecord, publishOf, resultRecord, setOf } from './device-records.ts'
 
 export interface DeviceSessionOptions {
   /** Its address prefix, which ends with a slash. */
@@ -56,15 +59,13 @@ export interface DeviceCounters {
   refused: number
 }
 
-const PHASES: readonly Phase[] = ['start', 'move', 'end', 'cancel']
 /** What the device may put on the wire as it is. */
 const TUNNELLED: readonly number[] = [MessageCode.set, MessageCode.publish, MessageCode.bundle, MessageCode.get]
 const FIRST_PATTERN_ID = 100_000
 const SPARE_BYTES = 512
 const LARGEST_SPARE_BYTES = 4096
-/** Addresses that the patterns of one device may match. */
-const MAX_MATCHES = 256
-const MAX_PATTERNS = 32
+/** Signals are announced in portions of so many bytes, which fit into a frame. */
+const ANNOUNCE_BYTES = 48_000
 
 /**
  * One device as a client of the router: its records become CLASP frames, and what the router sends to it becomes
@@ -90,10 +91,15 @@ export class DeviceSession implements Link {
   private builder = new DescriptorBuilder()
   private readonly byId: (Alias | undefined)[] = []
   private readonly byAddress = new Map<string, Alias>()
-  private readonly patterns = new Map<number, Pattern>()
-  private readonly matches = new Map<number, Alias>()
-  /** Interval (ms) and deadband that the device is asked to keep, by address of the signal. */
-  private readonly sampling = new Map<string, { interval: number; deadband: number }>()
+  /** Signals that the device only publishes and has asked for. */
+  private readonly asked = new Set<string>()
+  private readonly patterns = new DevicePatterns()
+  /** The write that is being made, where the device is to hear of its outcome. */
+  private asking: { alias: Alias; isOffer: boolean; isAnswerWanted: boolean } | null = null
+  private isReading = false
+  private isClosed = false
+  /** What comes before is the router's whole state, which it sends to every new session. */
+  private isGreeted = false
   private second = 0
   private recordsThisSecond = 0
   /** Told once the descriptor is complete; the reason when it is not right. */
@@ -111,78 +117,89 @@ export class DeviceSession implements Link {
   }
 
   open(): void {
-    this.handler = this.options.acceptor.attach(this)
+    const handler = this.options.acceptor.attach(this)
+    // The router has as many sessions as it takes.
+    if (this.isClosed) return
+    this.handler = handler
     const { name, token } = this.options
     const features = ['param', 'event', 'stream', 'gesture', 'timeline'] as const
     this.say({ type: 'HELLO', version: 1, features: [...features], name, token })
+    this.say({ type: 'PING' })
   }
 
   /** The link starts over: what was half told is void, and the device has lost what it had. */
   relink(): void {
     this.builder = new DescriptorBuilder()
     this.outbox.clear()
-    this.answersWanted = 0
-    for (const alias of this.byAddress.values()) {
-      alias.known = NOTHING
-      alias.isOffered = false
-      alias.isAnswerWanted = false
-    }
+    for (const slot of this.patterns.slots) this.unsubscribe(slot)
+    this.forgetMatches()
+    for (const alias of this.byAddress.values()) alias.known = NOTHING
   }
 
-  /** The device's signals are known: its addresses are taken up, announced, and subscribed to. */
-  describe(descriptor: Descriptor): void {
+  /**
+   * The device's signals are known: its addresses are taken up, announced, and subscribed to. Returns what is wrong with
+   * those that cannot be taken.
+   */
+  describe(descriptor: Descriptor): string[] {
     if (this.descriptor !== null && this.descriptor.hash !== descriptor.hash) this.forgetSignals()
-    const isNew = this.descriptor === null
+    const problems: string[] = []
     this.descriptor = descriptor
     for (const declaration of descriptor.signals) {
-      if (this.byId[declaration.id] !== undefined) continue
+      const { id } = declaration
+      if (this.byId[id] !== undefined) continue
       const alias = new Alias(declaration, this.prefix)
-      this.byId[declaration.id] = alias
+      const problem = id >= FIRST_HOST_ID ? `a device has ids below ${FIRST_HOST_ID}` : addressProblem(alias.address)
+      if (problem !== undefined) {
+        problems.push(`signal ${id}: ${problem}`)
+        continue
+      }
+      this.byId[id] = alias
       this.byAddress.set(alias.address, alias)
     }
     this.announceSignals()
     for (const alias of this.byAddress.values()) if (alias.declaration.isWritable) this.subscribeTo(alias)
     const pattern = `${this.prefix}$config/**`
-    if (isNew) this.say({ type: 'SUBSCRIBE', id: FIRST_PATTERN_ID - 1, pattern, types: ['param'] })
-    for (const [address, { interval, deadband }] of this.sampling) this.configure(address, interval, deadband)
+    this.say({ type: 'SUBSCRIBE', id: FIRST_PATTERN_ID - 1, pattern, types: ['param'] })
+    return problems
   }
 
   /** Announced signals expire: this is to be said again now and then. */
   announceSignals(): void {
     if (this.descriptor === null) return
-    const signals = this.descriptor.signals.flatMap(({ id }) => {
+    const namespace = this.prefix.slice(0, -1)
+    let signals: SignalDefinition[] = []
+    let bytes = 0
+    for (const { id } of this.descriptor.signals) {
       const alias = this.byId[id]
-      return alias === undefined ? [] : [signalDefinition(alias)]
-    })
-    // In portions that fit into a frame.
-    for (let i = 0; i < signals.length; i += 100)
-      this.say({ type: 'ANNOUNCE', namespace: this.prefix.slice(0, -1), signals: signals.slice(i, i + 100) })
+      if (alias === undefined) continue
+      const signal = signalDefinition(alias)
+      bytes += encodeMessage({ type: 'ANNOUNCE', namespace, signals: [signal] }).length
+      if (bytes > ANNOUNCE_BYTES && signals.length > 0) {
+        this.say({ type: 'ANNOUNCE', namespace, signals })
+        signals = []
+        bytes = 0
+      }
+      signals.push(signal)
+    }
+    if (signals.length > 0) this.say({ type: 'ANNOUNCE', namespace, signals })
   }
 
-  /** Asks the device to sample a signal (its address at the router) so often, and to report such changes only. */
-  configure(address: string, interval: number, deadband: number): void {
-    this.sampling.set(address, { interval, deadband })
-    const alias = this.byAddress.get(address)
-    if (alias === undefined) return
-    const record = new Uint8Array(alias.id < 0x80 ? 8 : 9)
-    const view = new DataView(record.buffer)
-    record[0] = Op.configure << 4
-    const at = putId(record, 1, alias.id)
-    view.setUint16(at, Math.min(65_535, Math.max(0, Math.round(interval))))
-    view.setFloat32(at + 2, deadband)
-    this.outbox.add(record)
-    this.options.onPending()
+  /** Asks the device to sample a signal so often (ms), and to report such changes only. */
+  private configure(alias: Alias, interval: number, deadband: number): void {
+    this.outbox.add(configureRecord(alias.id, interval, deadband))
   }
 
   /** Sends a message as this device. One that has no encoding is dropped: it came from the device's own text. */
   say(message: Message): void {
+    let frame: Uint8Array
     try {
-      const frame = encodeFrame(message)
-      this.handler?.onFrame(frame, 0, frame.length)
+      frame = encodeFrame(message)
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error
       this.counters.malformedRecords++
+      return
     }
+    this.handler?.onFrame(frame, 0, frame.length)
   }
 
   /** Records of one frame from the device. */
@@ -215,7 +232,7 @@ export class DeviceSession implements Link {
         counters.records++
         const frame = alias.streamFrame(bytes, reader.valueAt, type)
         if (frame !== null) handler.onFrame(frame, 0, alias.frameLength)
-        else this.say(this.publish(reader, alias, 'stream'))
+        else this.say(publishOf(reader, alias.address, 'stream'))
       } else if (op === Op.time) {
         const time = reader.valueEnd - reader.valueAt === 8 ? Number(u64(bytes, reader.valueAt)) : undefined
         if (type === TimeKind.at) timestamp = time
@@ -224,7 +241,8 @@ export class DeviceSession implements Link {
           return
         }
       } else if (!this.onOther(reader, isReliable, timestamp)) {
-        break
+        counters.malformedRecords++
+        return
       }
     }
     if (reader.at < end) counters.malformedRecords++
@@ -243,8 +261,9 @@ export class DeviceSession implements Link {
     while (at < length) {
       const end = at + frameLength(bytes, at, length)
       const code = bytes[at + HEADER_BYTES]
+      if (!this.isGreeted) this.isGreeted = code === MessageCode.pong
       // ACKs come for everything the device sends, and hardly any device wants them.
-      if (code !== MessageCode.ack || this.answersWanted > 0) {
+      else if (code !== MessageCode.ack || this.asking !== null) {
         const frame = decodeFrame(bytes, at, end)
         if (!(frame instanceof DecodeError)) this.onMessage(frame.message)
       }
@@ -264,29 +283,34 @@ export class DeviceSession implements Link {
   /** The device is gone for good: its session ends. */
   end(reason: string): void {
     const { handler } = this
+    this.isClosed = true
     this.handler = null
     handler?.onClose(reason)
   }
 
-  private answersWanted = 0
-
-  private isFlooding(): boolean {
+  private isFlooding(count = 1): boolean {
     const second = Math.floor(this.options.clock.now() / 1000)
     if (second !== this.second) {
       this.second = second
       this.recordsThisSecond = 0
     }
-    if (++this.recordsThisSecond <= this.options.maxRecordsPerSecond) return false
+    this.recordsThisSecond += count
+    if (this.recordsThisSecond <= this.options.maxRecordsPerSecond) return false
     this.counters.flooded++
     return true
   }
 
   private forgetSignals(): void {
+    this.forgetMatches()
     for (const { id, declaration } of this.byAddress.values())
       if (declaration.isWritable) this.say({ type: 'UNSUBSCRIBE', id: id + 1 })
     this.byId.length = 0
     this.byAddress.clear()
     this.outbox.clear()
+  }
+
+  private forgetMatches(): void {
+    for (const { address } of this.patterns.forgetMatches()) this.byAddress.delete(address)
   }
 
   private subscribeTo({ id, address, declaration }: Alias): void {
@@ -311,6 +335,7 @@ export class DeviceSession implements Link {
         return problem === null
       }
       case Op.declared: {
+        if (!isReliable) return false
         const descriptor = this.builder.finish(u32(bytes, reader.valueAt))
         this.builder = new DescriptorBuilder()
         this.onDescribed(descriptor)
@@ -326,7 +351,10 @@ export class DeviceSession implements Link {
     const alias = this.byId[id]
     if (op === Op.get) {
       if (alias === undefined) this.counters.unknownIds++
-      else this.say({ type: 'GET', address: alias.address })
+      else {
+        this.asked.add(alias.address)
+        this.say({ type: 'GET', address: alias.address })
+      }
       return true
     }
     if (alias === undefined || !alias.declaration.publishes) {
@@ -334,38 +362,15 @@ export class DeviceSession implements Link {
       if (op === Op.extended && (reader.flags & ExtendedBit.answer) !== 0) this.answer(id, 404)
       return true
     }
-    if (!isReliable && this.isFlooding()) return true
+    if (!isReliable && this.isFlooding(op === Op.block ? reader.count : 1)) return true
     this.counters.records++
     if (op === Op.extended) this.onExtended(reader, alias)
+    else if (op === Op.block && !isNumeric(type)) this.counters.malformedRecords++
     else {
       const kind = op === Op.event ? 'event' : op === Op.gesture ? 'gesture' : 'stream'
-      this.say({ ...this.publish(reader, alias, kind), ...(timestamp !== undefined && { timestamp }) })
+      this.say({ ...publishOf(reader, alias.address, kind), ...(timestamp !== undefined && { timestamp }) })
     }
-    if (type === undefined) return false
     return true
-  }
-
-  private publish(reader: RecordReader, alias: Alias, signal: Signal): Publish {
-    const { bytes, op, type, valueAt } = reader
-    const { address } = alias
-    if (op === Op.block) {
-      const samples: number[] = []
-      const size = reader.count === 0 ? 0 : (reader.valueEnd - valueAt) / reader.count
-      for (let i = 0; i < reader.count; i++) {
-        const value = readLinkValue(bytes, valueAt + i * size, type)
-        samples.push(value.type === 'bool' ? Number(value.value) : 'value' in value ? Number(value.value) : 0)
-      }
-      const rate = reader.interval === 0 ? undefined : Math.round(100_000 / reader.interval)
-      return { type: 'PUBLISH', address, signal, samples, rate }
-    }
-    const value = type === 0 ? undefined : readLinkValue(bytes, valueAt, type)
-    // An event's value is its payload (router reference §4.3); streams and gestures carry theirs in the same place.
-    const message: Publish = { type: 'PUBLISH', address, signal, ...(value !== undefined && { value }) }
-    if (op === Op.gesture) {
-      message.phase = PHASES[reader.phase & 3]
-      message.id = reader.gesture
-    }
-    return message
   }
 
   private onExtended(reader: RecordReader, alias: Alias): void {
@@ -374,26 +379,13 @@ export class DeviceSession implements Link {
     // The router's value is on its way already, and wins.
     if (isOffer && alias.isPending) return
     if (alias.declaration.isWritable) this.outbox.heard(alias, type, bytes, valueAt, reader.valueEnd)
-    const value = readLinkValue(bytes, valueAt, type)
-    if ((flags & ExtendedBit.answer) !== 0 && !alias.isAnswerWanted) {
-      alias.isAnswerWanted = true
-      this.answersWanted++
-    }
-    if (isOffer && !alias.isOffered) {
-      alias.isOffered = true
-      this.answersWanted++
-    }
-    this.say({
-      type: 'SET',
-      address: alias.address,
-      value,
-      // What the device had when it connected counts only where the router has nothing: revision 0.
-      ...(isOffer && { revision: 0 }),
-      ...((flags & ExtendedBit.revision) !== 0 && { revision: reader.revision }),
-      ...((flags & ExtendedBit.lock) !== 0 && { lock: true }),
-      ...((flags & ExtendedBit.unlock) !== 0 && { unlock: true }),
-      ...((flags & ExtendedBit.ttl) !== 0 && { ttl: { mode: 'sliding' as const, seconds: reader.ttl } }),
-    })
+    const isAnswerWanted = (flags & ExtendedBit.answer) !== 0
+    // The answers to what was written before are not meant.
+    this.flush()
+    if (isOffer || isAnswerWanted) this.asking = { alias, isOffer, isAnswerWanted }
+    this.say(setOf(reader, alias.address))
+    this.flush()
+    this.asking = null
   }
 
   /** The rest of the frame is one bundle. */
@@ -407,13 +399,17 @@ export class DeviceSession implements Link {
         counters.unknownIds++
         continue
       }
+      if (inner.op === Op.block && !isNumeric(inner.type)) {
+        counters.malformedRecords++
+        continue
+      }
       counters.records++
       if (inner.op <= Op.extended) {
         if (alias.declaration.isWritable) this.outbox.heard(alias, inner.type, bytes, inner.valueAt, inner.valueEnd)
         messages.push({ type: 'SET', address: alias.address, value: readLinkValue(bytes, inner.valueAt, inner.type) })
       } else {
         const kind = inner.op === Op.event ? 'event' : inner.op === Op.gesture ? 'gesture' : 'stream'
-        messages.push(this.publish(inner, alias, kind))
+        messages.push(publishOf(inner, alias.address, kind))
       }
     }
     if (inner.at < end) counters.malformedRecords++
@@ -423,26 +419,23 @@ export class DeviceSession implements Link {
   /** SUB and UNSUB: values of addresses that are not the device's own. */
   private onPattern(reader: RecordReader): void {
     const { bytes, code, type, valueAt, interval } = reader
-    const id = FIRST_PATTERN_ID + code
-    if (type !== 0) {
-      if (this.patterns.delete(code)) this.say({ type: 'UNSUBSCRIBE', id })
-      return
-    }
+    if (this.patterns.has(code)) this.unsubscribe(code)
+    if (type !== 0) return
     const text = new TextDecoder().decode(bytes.subarray(valueAt, reader.valueEnd))
-    const pattern = Pattern.parse(text)
-    if (this.patterns.has(code)) this.say({ type: 'UNSUBSCRIBE', id })
-    if (typeof pattern === 'string' || (!this.patterns.has(code) && this.patterns.size >= MAX_PATTERNS)) {
+    if (!this.patterns.set(code, text)) {
       this.counters.refused++
       return
     }
-    this.patterns.set(code, pattern)
     // A device that has just (re)started knows no ids: they are told again with the values.
-    for (const [number, { address }] of this.matches) {
-      this.matches.delete(number)
-      this.byAddress.delete(address)
-    }
+    this.forgetMatches()
     const options = interval > 0 ? { maxRate: interval } : undefined
+    const id = FIRST_PATTERN_ID + code
     this.say({ type: 'SUBSCRIBE', id, pattern: text, types: ['param', 'event', 'stream'], options })
+  }
+
+  private unsubscribe(slot: number): void {
+    this.patterns.delete(slot)
+    this.say({ type: 'UNSUBSCRIBE', id: FIRST_PATTERN_ID + slot })
   }
 
   private tunnel(reader: RecordReader): void {
@@ -460,12 +453,7 @@ export class DeviceSession implements Link {
   }
 
   private answer(id: number, code: number): void {
-    const record = new Uint8Array(id < 0x80 ? 4 : 5)
-    record[0] = Op.result << 4
-    const at = putId(record, 1, id)
-    record[at] = code >>> 8
-    record[at + 1] = code
-    this.outbox.add(record)
+    this.outbox.add(resultRecord(id, code))
   }
 
   private onMessage(message: Message): void {
@@ -483,10 +471,12 @@ export class DeviceSession implements Link {
         for (const part of message.messages) this.onMessage(part)
         return
       case 'ACK':
-        if (message.address !== undefined) this.onAnswer(message.address, 0)
+        if (this.asking?.isAnswerWanted && message.address === this.asking.alias.address)
+          this.answer(this.asking.alias.id, 0)
         return
       case 'ERROR':
-        if (message.address !== undefined) this.onAnswer(message.address, message.code)
+        if (message.address !== undefined) this.onRefusal(message.address, message.code)
+        else if (this.asking?.isAnswerWanted) this.answer(this.asking.alias.id, message.code)
     }
   }
 
@@ -498,34 +488,22 @@ export class DeviceSession implements Link {
     }
     if (alias === undefined) {
       alias = this.matched(address, value, kind)
-    } else if (alias.id < FIRST_HOST_ID && !alias.declaration.isWritable) return
+    } else if (alias.id < FIRST_HOST_ID && !alias.declaration.isWritable && !this.asked.delete(address)) return
     if (alias !== undefined) this.outbox.set(alias, value, isInitial)
   }
 
   /** An address that a pattern has matched gets an id, which the device is told first. */
   private matched(address: string, value: Value, kind: Signal): Alias | undefined {
-    // The router sends every new session its whole state, asked for or not.
-    if (![...this.patterns.values()].some((pattern) => pattern.matches(address))) return undefined
-    const type = naturalType(value)
-    if (type < 0 || this.matches.size >= MAX_MATCHES) {
+    // It may also be the answer to a GET that the device has sent as it is.
+    if (!this.patterns.matchesAny(address)) return undefined
+    const alias = this.patterns.match(address, value, kind)
+    if (alias === null) {
       this.outbox.counters.inconvertible++
       return undefined
     }
-    let id = FIRST_HOST_ID
-    while (this.matches.has(id) && id < LAST_ID) id++
-    const declaration: Declaration = { id, type, kind, publishes: false, isWritable: true, address }
-    const alias = new Alias(declaration, this.prefix)
-    const text = new TextEncoder().encode(address)
-    if (text.length > 255) return undefined
-    this.matches.set(id, alias)
     this.byAddress.set(address, alias)
-    const record = new Uint8Array(5 + text.length)
-    record[0] = (Op.declare << 4) | type
-    const at = putId(record, 1, id)
-    record[at] = kind === 'event' ? 1 : kind === 'stream' ? 2 : 0
-    record[at + 1] = text.length
-    record.set(text, at + 2)
-    this.outbox.add(record)
+    const { id, declaration } = alias
+    this.outbox.add(declareRecord(id, declaration.type, kind, new TextEncoder().encode(address)))
     return alias
   }
 
@@ -537,8 +515,8 @@ export class DeviceSession implements Link {
       const entry = value.value.find(([name]) => name === key)?.[1]
       return entry !== undefined && 'value' in entry && typeof entry.value === 'number' ? entry.value : 0
     }
-    const absolute = this.byAddress.has(signal) ? signal : `/${signal.slice(this.prefix.length)}`
-    this.configure(absolute, number('interval'), number('deadband'))
+    const alias = this.byAddress.get(signal) ?? this.byAddress.get(`/${signal.slice(this.prefix.length)}`)
+    if (alias !== undefined && alias.id < FIRST_HOST_ID) this.configure(alias, number('interval'), number('deadband'))
   }
 
   private onPublish(message: Publish): void {
@@ -553,55 +531,31 @@ export class DeviceSession implements Link {
     let alias = this.byAddress.get(message.address)
     alias ??= this.matched(message.address, value ?? { type: 'null' }, kind)
     if (alias === undefined || (alias.id < FIRST_HOST_ID && !alias.declaration.isWritable)) return
-    const record = new Uint8Array(512)
-    record[0] = (kind === 'gesture' ? Op.gesture : Op.event) << 4
-    let at = putId(record, 1, alias.id)
-    if (kind === 'gesture') {
-      record[at++] = Math.max(0, PHASES.indexOf(message.phase ?? 'start'))
-      record[at++] = (message.id ?? 0) & 0xff
-    }
     // A string for a number is dropped, the event itself is not.
-    const end =
-      value === undefined
-        ? at
-        : putLinkValue(record, 0, at, record.length, alias.declaration.type || naturalType(value), value)
-    if (end < 0) {
-      this.outbox.counters.inconvertible++
-      record[0] &= 0xf0
-    }
-    this.outbox.add(record.subarray(0, Math.max(end, at)))
+    const { record, isConverted } = eventRecord(alias.id, alias.declaration.type, message, value)
+    if (!isConverted) this.outbox.counters.inconvertible++
+    this.outbox.add(record)
   }
 
-  private onAnswer(address: string, code: number): void {
-    const alias = this.byAddress.get(address)
-    const isOffered = alias?.isOffered === true
-    if (code !== 0 && !isOffered) this.counters.refused++
+  private onRefusal(address: string, code: number): void {
+    if (this.isReading) return
+    const asking = this.asking?.alias.address === address ? this.asking : null
+    // That the router has a value already is what an offer asks for.
+    if (!asking?.isOffer) this.counters.refused++
+    const alias = asking?.alias ?? this.byAddress.get(address)
     if (alias === undefined || alias.id >= FIRST_HOST_ID) return
-    const isAnswerWanted = alias.isAnswerWanted
-    this.answersWanted -= (isOffered ? 1 : 0) + (isAnswerWanted ? 1 : 0)
-    alias.isOffered = false
-    alias.isAnswerWanted = false
-    if (code === 0 && !isAnswerWanted) return
-    if (isAnswerWanted || !isOffered) this.answer(alias.id, code)
+    if (!asking?.isOffer || asking.isAnswerWanted) this.answer(alias.id, code)
+    if (!alias.declaration.isWritable) return
     // What the router holds instead.
-    if (code !== 0 && alias.declaration.isWritable) {
-      alias.known = NOTHING
-      this.say({ type: 'GET', address })
-    }
+    alias.known = NOTHING
+    this.isReading = true
+    this.say({ type: 'GET', address })
+    this.flush()
+    this.isReading = false
   }
 }
 
 const NOTHING = new Uint8Array(0)
-
-function putId(out: Uint8Array, at: number, id: number): number {
-  if (id < 0x80) {
-    out[at] = id
-    return at + 1
-  }
-  out[at] = 0x80 | (id >>> 8)
-  out[at + 1] = id
-  return at + 2
-}
 
 function u32(bytes: Uint8Array, at: number): number {
   return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0

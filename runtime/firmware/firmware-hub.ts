@@ -9,6 +9,7 @@ import type { DeviceLink } from './device-link.ts'
 import { DeviceNames } from './device-name.ts'
 import { type DeviceReport, reportDevice } from './device-report.ts'
 import { DeviceSession } from './device-session.ts'
+import { limitedLog } from './limited-log.ts'
 import { LinkTicker } from './link-ticker.ts'
 
 export interface FirmwareOptions {
@@ -51,10 +52,14 @@ const SPEEDS = [4_000_000, 2_000_000, 1_000_000, 921_600, 500_000, 460_800, 250_
 /** A link that dies so soon after its speed was raised did not bear the speed. */
 const SPEED_TRIAL_MS = 15_000
 const MAX_LOG_LINES_PER_SECOND = 20
+const MAX_LIKE_LINES = 100
+const LONGEST_LOG_LINE = 500
 
 interface KnownDevice {
   uid: string
   session: DeviceSession
+  /** What the session was opened with: its rights are no other device's. */
+  token: string | undefined
   /** The line that it is on; null: it is away. */
   link: DeviceLink | null
   /** It said that it goes to sleep. */
@@ -65,6 +70,8 @@ interface KnownDevice {
   conflicts: number
   /** Speeds from here on did not work. */
   badBaud: number
+  /** A speed at which the link died soon. When the device comes back without having been restarted, the speed was why. */
+  suspect: { baud: number; bootNonce: number } | null
 }
 
 /** All devices of this router: who is who, whose session lives on, and what is known of them. */
@@ -77,8 +84,8 @@ export class FirmwareHub {
   /** See every frame both ways, for an operator. */
   readonly taps = new Set<(frame: TappedFrame) => void>()
   private readonly acceptor: LinkAcceptor
-  private readonly names = new DeviceNames()
   private readonly devices = new Map<string, KnownDevice>()
+  private readonly names = new DeviceNames((uid) => this.devices.has(uid))
   private timer: Timer | null = null
   private announcedAt = 0
   private isStopped = false
@@ -95,7 +102,7 @@ export class FirmwareHub {
     this.acceptor = acceptor
     this.descriptors = descriptors
     this.clock = clock
-    this.log = log
+    this.log = limitedLog(log, clock, MAX_LIKE_LINES)
     this.options = { ...defaultFirmwareOptions, ...options }
     this.ticker = new LinkTicker(clock)
     this.announcedAt = clock.now()
@@ -104,16 +111,19 @@ export class FirmwareHub {
 
   /** Null: the device may come in on this line; else the reason to send it away with. */
   admit(announce: Announce, link: DeviceLink): number | null {
+    if (this.isStopped) return ByeReason.shutdown
     const known = this.devices.get(announce.uid)
+    if (known === undefined && this.devices.size >= this.options.maxDevices) this.makeRoom()
     if (known === undefined && this.devices.size >= this.options.maxDevices) {
       this.log.warn('device refused: too many are known', { uid: announce.uid, limit: this.options.maxDevices })
       return ByeReason.unauthorized
     }
     if (known?.link != null && known.link !== link) {
       this.onConflict(announce.uid, known.link.line.remote)
-      known.link.bye(ByeReason.replaced)
-      known.link.session = null
+      const { link: former } = known
       known.link = null
+      former.session = null
+      former.bye(ByeReason.replaced)
     }
     return null
   }
@@ -135,12 +145,16 @@ export class FirmwareHub {
     const { uid } = announce
     // Another device on the same line: the one before is away.
     const previous = link.session
-    for (const device of this.devices.values()) {
-      if (device.link === link && device.uid !== uid && previous !== null) this.onLost(link, previous)
+    if (previous !== null && this.devices.get(uid)?.session !== previous) {
+      link.tell()
+      this.onLost(link, previous)
     }
     let known = this.devices.get(uid)
+    if (known?.suspect?.bootNonce === announce.bootNonce) known.badBaud = Math.min(known.badBaud, known.suspect.baud)
+    if (known !== undefined) known.suspect = null
     const prefix = link.line.prefix ?? `/dev/${this.names.claim(uid, announce.name)}/`
-    if (known?.session.isOpen && known.session.prefix === prefix) {
+    const token = announce.token ?? link.line.token
+    if (known?.session.isOpen && known.session.prefix === prefix && known.token === token) {
       known.grace?.cancel()
       known.grace = null
       known.link = link
@@ -152,7 +166,7 @@ export class FirmwareHub {
       name: announce.name,
       transport: link.line.transport,
       remote: `${announce.name} (${uid}) on ${link.line.remote}`,
-      token: announce.token ?? link.line.token,
+      token,
       acceptor: this.acceptor,
       clock: this.clock,
       maxRecordsPerSecond: this.options.maxRecordsPerSecond,
@@ -163,11 +177,13 @@ export class FirmwareHub {
     known = {
       uid,
       session,
+      token,
       link,
       isAsleep: false,
       grace: null,
       conflicts: known?.conflicts ?? 0,
       badBaud: known?.badBaud ?? Infinity,
+      suspect: null,
     }
     this.devices.set(uid, known)
     session.open()
@@ -181,7 +197,7 @@ export class FirmwareHub {
     known.link = null
     known.isAsleep = sleepSeconds !== undefined
     if (link.fasterBaud > 0 && sleepSeconds === undefined && this.clock.now() - link.speedChangedAtMs < SPEED_TRIAL_MS)
-      known.badBaud = Math.min(known.badBaud, link.fasterBaud)
+      known.suspect = { baud: link.fasterBaud, bootNonce: link.link.device?.bootNonce ?? 0 }
     const patience = sleepSeconds === undefined ? this.options.graceMs : sleepSeconds * 1000 + OVERSLEEP_MS
     known.grace?.cancel()
     known.grace = this.clock.timer(Math.min(patience, 86_400_000), () => this.forget(known.uid, 'it did not come back'))
@@ -194,7 +210,12 @@ export class FirmwareHub {
       this.logSecond = second
       this.logLines = 0
     }
-    if (++this.logLines <= MAX_LOG_LINES_PER_SECOND) this.log[level]('device says', { device, text })
+    if (++this.logLines > MAX_LOG_LINES_PER_SECOND) return
+    const line = text
+      .slice(0, LONGEST_LOG_LINE)
+      .replace(/\p{C}+/gu, ' ')
+      .trim()
+    this.log[level]('device says', { device, text: line })
   }
 
   /** Shows a frame to those who watch. Not for the ordinary run: look at `taps.size` first. */
@@ -258,6 +279,7 @@ export class FirmwareHub {
   }
 
   stop(): void {
+    if (this.isStopped) return
     this.isStopped = true
     this.timer?.cancel()
     this.ticker.stop()
@@ -268,6 +290,15 @@ export class FirmwareHub {
       session.end('the router is stopping')
     }
     this.devices.clear()
+  }
+
+  /** A device that is away gives way to one that is here. */
+  private makeRoom(): void {
+    for (const { uid, link } of this.devices.values()) {
+      if (link !== null) continue
+      this.forget(uid, 'another device needs its place')
+      return
+    }
   }
 
   private forget(uid: string, reason: string): void {

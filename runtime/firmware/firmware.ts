@@ -38,6 +38,7 @@ export interface Firmware {
   readonly isSimulating: boolean
   /** For `UdpOptions.onLinkDatagram`. */
   onDatagram(bytes: Uint8Array, source: RemoteInfo, reply: (bytes: Uint8Array) => void): void
+  /** Says goodbye to all devices. Those on UDP hear it only while the socket is open. Safe to call twice. */
   stop(): Promise<void>
 }
 
@@ -68,15 +69,20 @@ export async function startFirmware(config: FirmwareConfig, parts: FirmwareParts
   const simulation = simulatedNode === null ? null : await SimulatedNode.start(simulatedNode, clock, log)
   const ports = simulation === null ? config.serial : [...config.serial, { ...SIMULATED_PORT, port: simulation.port }]
   const lines = new SerialLines(hub, acceptor, ports)
+  let stopped: Promise<void> | undefined
+  const stop = async () => {
+    await lines.stop()
+    hub.stop()
+    await Promise.all([descriptors.flushed(), simulation?.stop()])
+  }
   return {
     hub,
     routes: firmwareRoutes({ hub, lines, datagrams }),
     isSimulating: simulation !== null,
     onDatagram: datagrams.receive,
-    async stop() {
-      await lines.stop()
-      hub.stop()
-      await Promise.all([descriptors.flushed(), simulation?.stop()])
+    stop() {
+      stopped ??= stop()
+      return stopped
     },
   }
 }

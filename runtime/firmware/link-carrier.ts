@@ -18,13 +18,15 @@ export interface ByteSink {
 const IDLE_MS = 20
 /** What may wait in the process where the line itself has no speed (USB, pty). */
 const MAX_BACKLOG_BYTES = 2048
+/** A line that takes nothing: what is sent on is lost, as it would be on a line that is cut. */
+const STUCK_BYTES = 16_384
 /** What may wait on a line that has one: a newer value overtakes what has not been written yet. */
 const MAX_AHEAD_MS = 4
 
 /** Frames of the link on a serial line: COBS and CRC, paced to what the line can take. */
 export class SerialCarrier implements Carrier {
   readonly mru: number
-  readonly counters = { bytesOut: 0 }
+  readonly counters = { bytesOut: 0, unsent: 0 }
   /** In use now, whether or not it means anything on this line. */
   baudRate: number
   session = 0
@@ -61,15 +63,20 @@ export class SerialCarrier implements Carrier {
 
   busyMs(nowMs: number): number {
     if (this.switching !== null) return 5
-    if (this.baud > 0) {
-      const ahead = this.freeAt - nowMs
-      return ahead > MAX_AHEAD_MS ? ahead - MAX_AHEAD_MS : 0
-    }
     // The port tells when it has drained; this is for the case that it never does.
-    return this.port.backlogBytes > MAX_BACKLOG_BYTES ? 50 : 0
+    const blockedMs = this.port.backlogBytes > MAX_BACKLOG_BYTES ? 50 : 0
+    return this.baud === 0 ? blockedMs : Math.max(blockedMs, this.freeAt - nowMs - MAX_AHEAD_MS)
+  }
+
+  lineMs(bytes: number): number {
+    return this.baud > 0 ? (bytes * 10_000) / this.baud : 0
   }
 
   send(frame: Uint8Array, length: number): void {
+    if (this.port.backlogBytes > STUCK_BYTES) {
+      this.counters.unsent++
+      return
+    }
     const now = this.clock.now()
     const end = putSerialFrame(this.buffer, 0, frame, length, this.session, now - this.sentAt > IDLE_MS)
     this.sentAt = now

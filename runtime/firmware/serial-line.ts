@@ -42,9 +42,14 @@ export interface OpenPort {
 const MRU = 256
 const LARGEST_BARE_FRAME = 1036
 const PROBE_EVERY_MS = 2000
+/** A device that was sent away is not asked: it comes back by itself. */
+const SENT_AWAY_MS = 10_000
 const TICK_MS = 50
 /** A peer of which nothing can be read for so long is looked at anew. */
 const UNREADABLE_MS = 10_000
+const SLIP_END = 0xc0
+/** The END that makes a bare frame one in SLIP comes within this time. */
+const HELD_MS = 20
 
 /**
  * One open serial port and whoever is at its other end. Until that is known all three receivers listen: the first valid
@@ -72,6 +77,9 @@ export class SerialLine implements Line {
   private readonly raw: RawReceiver
   private readonly slip: SlipReceiver
   private peer: FrameLink | null = null
+  /** A bare frame, the first one: when END follows it, it was one in SLIP. */
+  private held: Uint8Array | null = null
+  private heldAt = 0
   private timer: Timer | null = null
   private readonly openedAt: number
   private probedAt = Number.NEGATIVE_INFINITY
@@ -90,7 +98,10 @@ export class SerialLine implements Line {
     this.readableAt = this.openedAt
     this.link = new SerialReceiver(MRU, {
       onFrame: (bytes, start, end) => this.onLinkFrame(bytes, start, end),
-      onText: (text) => this.onText(text),
+      // While all listen, the receiver of bare frames tells the text: line by line.
+      onText: (text) => {
+        if (this.mode === 'link' || options.mode === 'link') this.onText(text)
+      },
     })
     // A full frame at a slow speed takes longer than the usual patience.
     const timeoutMs = Math.max(250, (2 * LARGEST_BARE_FRAME * 10_000) / options.baudRate)
@@ -99,7 +110,13 @@ export class SerialLine implements Line {
       (bytes, start, end) => this.onBareFrame('raw', bytes, start, end),
       (text) => this.onText(text),
     )
-    this.slip = new SlipReceiver({ timeoutMs }, (bytes, start, end) => this.onBareFrame('slip', bytes, start, end))
+    this.slip = new SlipReceiver(
+      { timeoutMs },
+      (bytes, start, end) => this.onBareFrame('slip', bytes, start, end),
+      (text) => {
+        if (this.mode === 'slip' || options.mode === 'slip') this.onText(text)
+      },
+    )
     const { baudRate, hasLineRate } = options
     this.carrier = new SerialCarrier(port, MRU, baudRate, hasLineRate, hub.clock, (session) => {
       this.link.session = session
@@ -121,6 +138,7 @@ export class SerialLine implements Line {
     return {
       bytesIn: this.bytesIn,
       bytesOut: this.carrier.counters.bytesOut,
+      unsent: this.carrier.counters.unsent,
       crcErrors: counters.crcErrors,
       malformed: counters.malformed,
       oversize: counters.oversize,
@@ -144,7 +162,9 @@ export class SerialLine implements Line {
     if (this.mode === 'link') return
     if (mode !== 'raw' && (wanted === 'auto' || wanted === 'slip')) this.slip.receive(bytes, now)
     if (this.mode !== mode) return
-    if (mode !== 'slip' && (wanted === 'auto' || wanted === 'raw')) this.raw.receive(bytes, now)
+    this.decide(bytes[0] === SLIP_END ? 'slip' : 'raw')
+    if (this.mode !== 'slip' && (wanted === 'auto' || wanted === 'raw')) this.raw.receive(bytes, now)
+    if (bytes[bytes.length - 1] === SLIP_END) this.decide('slip')
   }
 
   onDrain(): void {
@@ -177,6 +197,7 @@ export class SerialLine implements Line {
       const isAnnounce = bytes[start] === 0x82
       // Another frame says that a device runs which believes in a session: it is asked, and announces itself.
       if (!isAnnounce) return
+      this.held = null
       this.drop('the device speaks the link now')
       this.mode = 'link'
     }
@@ -188,8 +209,15 @@ export class SerialLine implements Line {
     if (this.mode === 'link' || (this.mode !== null && this.mode !== mode)) return
     this.readableAt = this.hub.clock.now()
     const isHello = bytes[start + 4] === MessageCode.hello
+    if (mode === 'raw') this.decide('raw')
     if (this.peer === null) {
       if (!isHello && !this.options.implicitHello) return
+      if (this.mode === null && mode === 'raw' && this.options.mode === 'auto') {
+        this.held = bytes.slice(start, end)
+        this.heldAt = this.readableAt
+        return
+      }
+      this.held = null
       this.mode = mode
       this.peer = new FrameLink(this.port, this.remote, mode, {
         onEnd: () => {
@@ -204,6 +232,15 @@ export class SerialLine implements Line {
     const { taps } = this.hub
     if (taps.size > 0) this.hub.show(mode, this.remote, '', 'in', bytes, start, end)
     this.peer?.receive(bytes, start, end)
+  }
+
+  /** What was held is a frame of this form. */
+  private decide(mode: 'raw' | 'slip'): void {
+    const { held } = this
+    if (held === null) return
+    this.held = null
+    this.mode = mode
+    this.onBareFrame(mode, held, 0, held.length)
   }
 
   private onText(text: string): void {
@@ -223,10 +260,12 @@ export class SerialLine implements Line {
     if (this.mode !== 'link') {
       this.raw.expire(now)
       this.slip.expire(now)
+      if (now - this.heldAt >= HELD_MS) this.decide('raw')
     }
     const isUnknown = this.mode === null || (this.mode === 'link' && !this.device.link.isLinked)
     const asks = options.mode === 'auto' || options.mode === 'link'
-    if (isUnknown && asks && now - this.openedAt >= options.silentMs && now - this.probedAt >= PROBE_EVERY_MS) {
+    const mayAsk = now - this.openedAt >= options.silentMs && now - this.device.sentAwayAtMs >= SENT_AWAY_MS
+    if (isUnknown && asks && mayAsk && now - this.probedAt >= PROBE_EVERY_MS) {
       this.probedAt = now
       this.device.link.probe(now)
     }

@@ -52,6 +52,7 @@ interface PortEntry {
 
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 5000
+const LAST_WORDS_MS = 200
 /** Boot loaders of AVR boards listen for so long after a reset. */
 const BOOT_LOADER_MS = 2000
 /** Speed of these is that of the bus, whatever is set. */
@@ -106,10 +107,14 @@ export class SerialLines {
         line?.close('the router is stopping', true)
         // The goodbye is to leave before the port does; a line that takes nothing must not hold up the stop.
         if (port !== null && line !== null) {
-          await Promise.race([
-            port.drain().catch(() => {}),
-            new Promise((done) => this.hub.clock.timer(200, () => done(0))),
-          ])
+          await new Promise<void>((done) => {
+            const timer = this.hub.clock.timer(LAST_WORDS_MS, done)
+            const drained = () => {
+              timer.cancel()
+              done()
+            }
+            port.drain().then(drained, drained)
+          })
         }
         await port?.close()
       }),
@@ -167,9 +172,9 @@ export class SerialLines {
     const automatic = this.configs.find(({ port }) => port === 'auto')
     if (automatic !== undefined) await this.lookForNew(automatic)
     const now = this.hub.clock.now()
-    for (const entry of this.entries.values()) {
-      if (entry.port === null && !entry.isOpening && entry.retryAt <= now) await this.open(entry)
-    }
+    const due = [...this.entries.values()].filter(({ port, retryAt }) => port === null && retryAt <= now)
+    // All at once: each takes some 60 ms, and longer when its board is restarted (32 ports: 0.7 s instead of 2.6 s).
+    await Promise.all(due.map((entry) => this.open(entry)))
   }
 
   private async lookForNew(config: SerialPortConfig): Promise<void> {

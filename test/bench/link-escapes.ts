@@ -16,7 +16,8 @@ import { SeededRandom } from '../firmware-protocol/seeded-random.ts'
 const FRAMES = Number(process.env.CLASP_ESCAPE_FRAMES ?? 5_000_000)
 const SEED = Number(process.env.CLASP_ESCAPE_SEED ?? 1)
 const SESSION = 0x3a7c
-const POOL = 4096
+/** Distinct frames: with few of them the single errors would repeat themselves. */
+const POOL = 200_000
 /** Signals of the device: id and type. */
 const DECLARED: readonly number[] = [6, 6, 6, 6, 6, 6, 6, 6, 3, 3, 3, 3, 12, 12, 1, 1]
 /** Body sizes that control frames of the device may have. */
@@ -40,6 +41,14 @@ interface Kind {
 }
 
 const kinds: readonly Kind[] = [
+  {
+    name: 'one flipped bit',
+    damage(wire, length, random) {
+      const bit = random.below(length * 8)
+      wire[bit >> 3] ^= 1 << (bit & 7)
+      return length
+    },
+  },
   { name: 'flipped bits, 1 in 1000', damage: (wire, length, random) => flip(wire, length, 1e-3, random) },
   { name: 'flipped bits, 1 in 100', damage: (wire, length, random) => flip(wire, length, 1e-2, random) },
   {

@@ -1,19 +1,13 @@
-import { execFile, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { promisify } from 'node:util'
+import { compile, LIBRARY, sizes } from '../../.scripts/native.mjs'
 
-const SOURCES = ['firmware-protocol/c/test/link_vectors.c', 'firmware-protocol/c/src/clasp_link.c']
-const HEADER = 'firmware-protocol/c/src/clasp_link.h'
-const FOLDER = 'dist/link-vectors'
-const FLAGS = ['-std=c99', '-O1', '-g', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-D_POSIX_C_SOURCE=200809L']
-/** What would be wrong silently ends the program instead. */
-const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+/** With sanitizers: what would be wrong silently ends the program instead. */
+const FLAGS = ['-O1', '-g', '-D_POSIX_C_SOURCE=200809L', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
 /** The C library as it is configured for a test: macros without their prefix CLASP_LINK_. */
-export type Macros = Readonly<Record<string, number>>
+export type Macros = Record<string, number>
 
 /** One signal of the device, as `clasp_signal` has it. */
 export interface CSignal {
@@ -84,7 +78,7 @@ export class CDevice {
 
   /** Undefined when there is no C compiler: the test says that it is skipped. The device goes with the test. */
   static async open(options: CDeviceOptions, t: TestContext): Promise<CDevice | undefined> {
-    const program = await compiled(options.macros ?? {})
+    const program = compiled(options.macros ?? {})
     if (program === undefined) {
       t.skip('the C library is not tested: apt install gcc libc6-dev')
       return undefined
@@ -125,22 +119,9 @@ function start(program: string) {
   return spawn(program, { stdio: ['pipe', 'pipe', 'pipe'] })
 }
 
-/** Path of the program, compiled for these versions of its sources. Tests run from the folder of the project. */
-async function compiled(macros: Macros): Promise<string | undefined> {
-  const definitions = Object.entries(macros).map(([name, value]) => `-DCLASP_LINK_${name}=${value}`)
-  const hash = createHash('sha256')
-  for (const path of [...SOURCES, HEADER]) hash.update(readFileSync(path))
-  const program = `${FOLDER}/device-${hash.update(definitions.join(' ')).digest('hex').slice(0, 12)}`
-  if (existsSync(program)) return program
-  mkdirSync(FOLDER, { recursive: true })
-  // Several tests may compile it at once.
-  const own = `${program}.${process.pid}`
-  try {
-    await promisify(execFile)('cc', [...FLAGS, ...SANITIZERS, ...definitions, '-o', own, ...SOURCES])
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-  renameSync(own, program)
-  return program
+/** Path of the program, with the library configured so; undefined without a C compiler. */
+function compiled(macros: Macros): string | undefined {
+  const name = Object.entries(macros).map(([macro, value]) => `-${macro}${value}`)
+  const sources = ['firmware-protocol/c/test/link_vectors.c', `${LIBRARY}/clasp_link.c`]
+  return compile(`link-vectors/device${name.join('')}`, sources, [...FLAGS, ...sizes(macros)]).path
 }

@@ -230,10 +230,11 @@ describe('the host of a link', () => {
   it('holds back what may be lost while the device is not ready, but for no longer than a second', () => {
     const host = Host.linked()
     host.receive('2000')
+    host.receive('a000')
     host.toSend.push({ records: '3f01', isReliable: false })
     host.link.send(host.now)
     assert.deepEqual(host.taken(), [])
-    host.receive('0000')
+    host.receive('8000')
     host.link.send(host.now)
     assert.deepEqual(host.taken(), ['00003f01'])
     host.receive('2010')
@@ -301,7 +302,7 @@ describe('a change of speed', () => {
     assert.deepEqual(host.speeds, ['500000 not reached'])
     assert.deepEqual(host.bauds, [])
     assert.equal(host.taken().filter((frame) => frame.startsWith('8900')).length, 3)
-    assert.equal(host.now - start, 600)
+    assert.equal(host.now - start, 1800)
     assert.ok(host.link.isLinked)
   })
 
@@ -356,11 +357,13 @@ class Host implements HostLinkOwner {
           if (session !== 0) this.sessions.push(session.toString(16).padStart(4, '0'))
         },
         busyMs: () => this.busyMs,
+        lineMs: () => 0,
         send: (frame, length) => this.sent.push(toHex(frame.subarray(0, length))),
         setBaud: (baud) => this.bauds.push(baud),
       },
       {
         window: 4,
+        receiveWindow: 8,
         keepaliveMs: 1000,
         baud: 115_200,
         random: () => ++random,

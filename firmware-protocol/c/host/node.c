@@ -105,10 +105,14 @@ void node_start(node *n) {
 
 void node_boot(node *n) {
   uint64_t now = now_ns();
+  uint32_t i;
   if (n->port.baud != n->port.base_baud) port_set_baud(&n->port, 0);
   memset(n->has_value, 0, sizeof n->has_value);
   memset(&n->state, 0, sizeof n->state);
-  memset(n->patterns, 0, sizeof n->patterns);
+  for (i = 0; i < CLASP_LINK_SUBSCRIPTIONS; i++) {
+    free(n->patterns[i]);
+    n->patterns[i] = NULL;
+  }
   n->match_count = 0;
   n->is_asleep = n->is_falling_asleep = n->is_mute = false;
   n->started_at = n->tick_at = n->poll_at = now;

@@ -27,7 +27,7 @@ extern "C" {
 
 /* ---- Sizes. Define them before this header, the same for every file, or with -D. ------------------------------------- */
 
-/* Signals that can be declared: 4 bytes and 4 bits each, 12 more with CLASP_LINK_SAMPLING. */
+/* Signals that can be declared: 8 bytes of RAM each, 16 with CLASP_LINK_SAMPLING, 24 with CLASP_LINK_64BIT too. */
 #ifndef CLASP_LINK_SIGNALS
 #define CLASP_LINK_SIGNALS 16
 #endif
@@ -218,72 +218,61 @@ typedef struct {
   uint16_t lost_events; /* for which there was no room */
 } clasp_counters;
 
-/* Fields are the library's own, except `state` and `counters`, which may be read. */
+/* What is kept of one signal; the library's own. */
+typedef struct {
+  clasp_value value;
+#if CLASP_LINK_SAMPLING
+  float deadband;
+  uint16_t interval_ms, due_ms; /* due: until it may be sent again */
+#endif
+  uint8_t type, flags; /* as in the table, which is in slow memory on AVR */
+  uint8_t marks;       /* has a value, has a new one, … */
+} clasp_slot;
+
+/* A record that goes out; the library's own. */
+typedef struct {
+  uint16_t signal;
+  uint8_t op, type, phase, gesture;
+  clasp_value value;
+} clasp_record;
+
+/* Fields are the library's own, except `state` and `counters`, which may be read. In the order of their size, arrays last:
+ * a Cortex-M0 reaches the first 32 bytes, 16-bit numbers up to 64 and 32-bit ones up to 128 in one instruction, an AVR the
+ * first 64 bytes. */
 typedef struct {
   const clasp_config *config;
   clasp_state state;
-  clasp_counters counters;
 
-  uint32_t now_us, now_ms;
-  uint32_t nonce, random, hash;
-  uint16_t session, keepalive_ms, peer_mru, us_rest;
-  uint32_t heard_ms, sent_ms, announce_ms, ack_ms, retry_ms, hold_ms;
-  uint8_t next_r, next_u, oldest_r, resend_r, expected_r; /* sequence numbers, mod 16 */
-  uint8_t peer_window, retries, unacked, is_gap, is_held, is_asleep;
-  uint16_t described; /* records of the descriptor that were sent */
-
-  uint8_t control, control_length, control_body[8]; /* an answer that waits for the line; 0: none */
-  uint32_t line_baud, new_baud, baud_ms;
-  uint8_t speed; /* a change of speed is under way */
-
-  uint8_t in[CLASP_LINK_MRU];
-  uint16_t in_length;
-  uint8_t in_code, in_left, in_bad;
-
-  uint8_t out[CLASP_LINK_MTU + CLASP_LINK_MTU / 254 + 4 + (CLASP_LINK_DATAGRAM ? 20 : 0)];
-  uint16_t out_length, out_sent;
-  uint8_t is_delimited; /* the last byte on the line was 00 */
-
-  uint8_t window[CLASP_LINK_WINDOW][CLASP_LINK_MTU - 2];
-  uint16_t window_length[CLASP_LINK_WINDOW];
-
-  clasp_value values[CLASP_LINK_SIGNALS];
-  uint8_t is_known[(CLASP_LINK_SIGNALS + 7) / 8];
-  uint8_t is_dirty[(CLASP_LINK_SIGNALS + 7) / 8];
-  uint8_t is_offer[(CLASP_LINK_SIGNALS + 7) / 8]; /* the router's value wins over it */
-  uint16_t turn;                                  /* where the search for dirty signals goes on */
-#if CLASP_LINK_SAMPLING
-  float deadband[CLASP_LINK_SIGNALS];
-  uint16_t interval_ms[CLASP_LINK_SIGNALS];
-  uint16_t due_ms[CLASP_LINK_SIGNALS];
-#endif
-
-  struct {
-    uint16_t signal;
-    uint8_t op; /* and type */
-    uint8_t phase, gesture;
-    clasp_value value;
-  } events[CLASP_LINK_EVENTS];
-  uint8_t event_count;
-
-#if CLASP_LINK_SUBSCRIPTIONS
-  struct {
-    const char *pattern;
-    uint16_t max_rate;
-    uint8_t todo; /* 1 tell the router, 2 tell it that it is over */
-  } subscriptions[CLASP_LINK_SUBSCRIPTIONS];
-#endif
-#if CLASP_LINK_BUNDLES
-  uint16_t bundle_length; /* 0: none open */
-#endif
+  /* Sequence numbers count modulo 16. Of `built` frames in the window, the first `sent` are on the line now, and the first
+   * `again` were there before. */
+  uint8_t oldest_r, built, sent, again, next_u, expected_r;
+  uint8_t peer_window, retries, missed, unacked, gap, is_held, is_asleep, speed;
+  uint8_t control, control_length; /* an answer that waits for the line; 0: none */
+  uint8_t event_count, text_most, is_delimited;
+  uint8_t in_code, in_left, in_bad, has_failed;
 #if CLASP_LINK_TIME
-  int64_t time_us;     /* Unix time at time_at */
-  uint32_t time_at;    /* of the local clock, µs */
-  int32_t time_rate;   /* correction, 2^-26 s/s */
-  uint32_t time_rtt;   /* best lately, µs */
-  uint32_t time_ms;    /* next request */
-  uint8_t time_count;  /* exchanges that counted */
+  uint8_t time_count, time_requests; /* exchanges that counted, requests since WELCOME */
+  uint16_t time_rtt;                 /* best lately, 16 µs */
+  int16_t time_rate;                 /* correction, 2^-26 s/s */
 #endif
+  uint16_t timers[8]; /* ms that are left; 0: over */
+  uint16_t out_length, out_sent, in_length;
+  uint16_t keepalive_ms;
+  uint16_t room;          /* for the records of a frame */
+  uint16_t bundle_length; /* of the records of the open bundle; 0: none is open */
+  uint16_t turn;          /* where the search for new values goes on */
+  uint16_t described;     /* records of the descriptor that were sent */
+  uint16_t session, us_rest;
+
+  const uint8_t *at, *end; /* what is read */
+  uint32_t now_us, nonce, random, hash, line_baud, new_baud;
+#if CLASP_LINK_TIME
+  uint32_t time_at; /* of the local clock, µs */
+  int64_t time_us;  /* Unix time then */
+#endif
+  clasp_counters counters;
+  uint8_t control_body[8];
+
 #if CLASP_LINK_DATAGRAM
   uint32_t token, send_counter, seen_counter;
   uint64_t seen;
@@ -294,6 +283,22 @@ typedef struct {
   uint8_t key_out[32], key_in[32];
 #endif
 #endif
+#if CLASP_LINK_SUBSCRIPTIONS
+  struct {
+    const char *pattern;
+    uint16_t max_rate;
+    uint8_t is_told; /* the router knows of it */
+  } subscriptions[CLASP_LINK_SUBSCRIPTIONS];
+#endif
+  clasp_slot slots[CLASP_LINK_SIGNALS];
+  clasp_record events[CLASP_LINK_EVENTS];
+
+  /* Room for what datagrams have around a frame. */
+  uint8_t in[CLASP_LINK_MRU + (CLASP_LINK_DATAGRAM ? 16 : 0)];
+  /* A frame is built behind room for its head, and encoded towards the start. */
+  uint8_t out[CLASP_LINK_MTU + (CLASP_LINK_DATAGRAM ? 10 + 6 : 3 + CLASP_LINK_MTU / 254)];
+  uint16_t window_length[CLASP_LINK_WINDOW];
+  uint8_t window[CLASP_LINK_WINDOW][CLASP_LINK_MTU - 4];
 } clasp_link;
 
 /* Starts. `nonce` must differ at every boot: a hardware random number, or a counter in flash mixed with noise. */

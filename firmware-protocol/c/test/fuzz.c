@@ -2,10 +2,8 @@
  * Whatever comes over the line, the library stays within its memory and sends nothing but well-formed frames.
  *
  * An input is a script: which form, then what the router sends (noise, frames with a right check and any content,
- * WELCOMEs that are right but for their parameters), what the program calls, and how time passes. Build with
- * -fsanitize=fuzzer,address,undefined -DCLASP_FUZZ_LIBRARY, or without -DCLASP_FUZZ_LIBRARY for scripts of random bytes:
- *
- *     fuzz SECONDS [SEED]      prints how many scripts were run; what goes wrong ends it and names its seed
+ * WELCOMEs that are right but for their parameters), what the program calls, and how time passes. For
+ * libFuzzer, or with fuzz_main.c for scripts of random bytes.
  */
 #include "../src/clasp_link.h"
 
@@ -15,9 +13,9 @@
 
 #include "fuzz_check.h"
 
-enum { LINE = 4096, MOST_STEPS = 512, SESSION = 0x3A7C, NONCE = 0x5EED0001, TOKEN = 0x0DDBA115 };
+enum { LINE = 4096, MOST_STEPS = 512, NONCE = 0x5EED0001, TOKEN = 0x0DDBA115 };
 
-static const clasp_signal SIGNALS[] = {
+static const clasp_signal SOME[] = {
     {"temp", CLASP_F32, CLASP_PARAM | CLASP_OUT | CLASP_RANGE, -40, 85, "C", 0},
     {"led", CLASP_BOOL, CLASP_PARAM | CLASP_IN | CLASP_OUT | CLASP_SAFE, 0, 0, "", 1},
     {"button", CLASP_NULL, CLASP_EVENT | CLASP_OUT, 0, 0, "", 0},
@@ -34,7 +32,9 @@ static const clasp_signal SIGNALS[] = {
 #endif
     {"blob", CLASP_BYTES, CLASP_PARAM | CLASP_IN, 0, 0, "", 0},
 };
-enum { COUNT = sizeof SIGNALS / sizeof SIGNALS[0] };
+enum { SOME_COUNT = sizeof SOME / sizeof SOME[0], TWO_BYTE_IDS = 128, COUNT = TWO_BYTE_IDS + SOME_COUNT };
+/* The same again behind it, with ids of two bytes, where the library has room for so many. */
+static clasp_signal signals[COUNT];
 
 static const uint8_t UID[8] = {0xA1, 0xB2, 0xC3, 0xD4, 0xE5, 0xF6, 0x07, 0x18};
 static const uint8_t KEY[32] = {1};
@@ -52,7 +52,7 @@ static size_t line_length, line_at;
 static size_t room; /* bytes that the transport takes at once; 0: it is busy */
 static uint8_t next_r, next_u;
 static uint32_t counter;
-static uint16_t peer_mru;
+static uint16_t peer_mru, session;
 
 static uint8_t take8(void) { return at < end ? *at++ : 0; }
 static uint16_t take16(void) {
@@ -69,7 +69,7 @@ static size_t put(void *context, const uint8_t *bytes, size_t count) {
   if (room == 0) return 0;
   if (config.form == CLASP_SERIAL) {
     if (count > room) count = room;
-    check_serial(bytes, count, peer_mru, SESSION);
+    check_serial(bytes, count, peer_mru, link_.session);
   } else {
     check_datagram(bytes, count, peer_mru, config.form == CLASP_PACKETS);
   }
@@ -156,7 +156,7 @@ static void hear_frame(uint8_t ctrl, uint8_t seq, const uint8_t *body, size_t co
   frame[length++] = seq;
   if (count > 0) memcpy(frame + length, body, count);
   length += count;
-  if (config.form == CLASP_SERIAL) hear(wire, put_serial(wire, frame, length, SESSION));
+  if (config.form == CLASP_SERIAL) hear(wire, put_serial(wire, frame, length, link_.session));
   else hear(frame, length);
 }
 
@@ -182,7 +182,11 @@ static void hear_noise(void) {
 
 static void hear_welcome(void) {
   size_t rounds, was_room = room;
-  uint8_t body[21] = {1, 0, SESSION >> 8, SESSION & 0xFF};
+  uint8_t body[21] = {1};
+  /* Another one each time: the same once more would not begin anything. */
+  session++;
+  body[2] = (uint8_t)(session >> 8);
+  body[3] = (uint8_t)session;
   body[1] = take8();
   body[4] = take8() & 3;
   body[5] = take8();
@@ -204,10 +208,13 @@ static void hear_welcome(void) {
   poll(0);
 }
 
+/* Of the signals that differ, and of their repetition; some are not there. */
+static uint16_t pick(uint8_t number) { return (uint16_t)(number < SOME_COUNT ? number : TWO_BYTE_IDS + number - SOME_COUNT); }
+
 static clasp_value any_value(uint16_t signal) {
   clasp_value value;
   memset(&value, 0, sizeof value);
-  if (signal < COUNT && SIGNALS[signal].type == CLASP_STRING) {
+  if (signal < COUNT && signals[signal].type == CLASP_STRING) {
     value.text = TEXTS[take8() & 3];
     return value;
   }
@@ -228,17 +235,19 @@ static void boot(void) {
   if (clasp_init(&link_, &config, NONCE, now_us) != CLASP_OK) abort();
 }
 
+#if CLASP_LINK_BUNDLES
 static void bundle(void) {
   uint8_t count = take8() & 15;
   if (clasp_bundle_begin(&link_, (take8() & 1) ? 1700000000000000 : 0) != CLASP_OK) return;
   while (count-- > 0) {
-    uint16_t signal = take8() & 15;
+    uint16_t signal = pick(take8() & 15);
     clasp_bundle_add(&link_, signal, any_value(signal));
     /* What else a program may do before it sends it. */
     if ((count & 3) == 3) clasp_set_int(&link_, signal, take8());
   }
   if (take8() & 7) clasp_bundle_send(&link_);
 }
+#endif
 
 static void stream(void) {
   clasp_value samples[64];
@@ -250,7 +259,7 @@ static void stream(void) {
 
 static void step(void) {
   uint8_t what = take8();
-  uint16_t signal = what >> 4;
+  uint16_t signal = pick(what >> 4);
   switch (what & 15) {
     case 0: hear_noise(); break;
     case 1:
@@ -267,7 +276,9 @@ static void step(void) {
     case 9: clasp_set_float(&link_, signal, (float)(int16_t)take16() / 16.0f); break;
     case 10: clasp_emit(&link_, signal, any_value(signal)); break;
     case 11: clasp_gesture(&link_, signal, take8(), take8() & 3, any_value(signal)); break;
+#if CLASP_LINK_BUNDLES
     case 12: bundle(); break;
+#endif
     case 13: stream(); break;
     case 14:
       switch (what >> 4) {
@@ -276,7 +287,7 @@ static void step(void) {
         case 1: clasp_subscribe(&link_, take8() & 7, NULL, 0); break;
         case 2: clasp_subscribe(&link_, 0, "/a/pattern/of/just/forty/characters/1234", 1); break;
 #endif
-        case 3: clasp_get(&link_, take8() & 15); break;
+        case 3: clasp_get(&link_, pick(take8() & 15)); break;
         case 4: clasp_hold(&link_, take8() & 1); break;
         case 5: clasp_log(&link_, take8() & 3, TEXTS[take8() % 3]); break;
         case 6: clasp_sleep(&link_, take16()); break;
@@ -296,15 +307,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   uint8_t form, steps;
-  unsigned done = 0;
+  unsigned done = 0, i;
   at = data;
   end = data + size;
   form = take8();
+  for (i = 0; i < COUNT; i++) signals[i] = i < SOME_COUNT ? SOME[i] : i < TWO_BYTE_IDS ? SOME[0] : SOME[i - TWO_BYTE_IDS];
   memset(&config, 0, sizeof config);
   config.name = "node1";
   config.firmware = form & 0x80 ? "1.2.3" : NULL;
   config.uid = UID;
-  config.signals = SIGNALS;
+  config.signals = signals;
   config.signal_count = COUNT < CLASP_LINK_SIGNALS ? COUNT : CLASP_LINK_SIGNALS;
   config.baud = form & 0x40 ? 115200 : 0;
   config.max_baud = 2000000;
@@ -326,49 +338,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (room = LINE; steps != 0 && done < MOST_STEPS + 100; done++) poll(600000);
   return 0;
 }
-
-#ifndef CLASP_FUZZ_LIBRARY
-#include <sanitizer/common_interface_defs.h>
-#include <signal.h>
-#include <time.h>
-
-static uint64_t seed;
-
-static void name_seed(void) { fprintf(stderr, "seed %llu\n", (unsigned long long)seed); }
-
-static void on_abort(int number) {
-  (void)number;
-  name_seed();
-}
-
-static uint64_t draw(uint64_t *x) {
-  *x ^= *x << 13;
-  *x ^= *x >> 7;
-  *x ^= *x << 17;
-  return *x;
-}
-
-int main(int argc, char **argv) {
-  static uint8_t script[4096];
-  double seconds = argc > 1 ? atof(argv[1]) : 10;
-  unsigned long count = 0;
-  time_t end_at = time(NULL) + (time_t)seconds;
-  seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-  __sanitizer_set_death_callback(name_seed);
-  signal(SIGABRT, on_abort);
-  do {
-    uint64_t x = seed * 0x9e3779b97f4a7c15u | 1;
-    size_t length, i;
-    draw(&x);
-    length = draw(&x) % sizeof script;
-    for (i = 0; i < length; i++) script[i] = (uint8_t)(draw(&x) >> 32);
-    /* A link is soon there, so that most of the script is not wasted on a device that only announces itself. */
-    memcpy(script + 6, "\x04\x01\x01\x00\x02\x03\xE8\x00\x06\x03\xE8", 11);
-    LLVMFuzzerTestOneInput(script, length);
-    count++;
-    seed++;
-  } while (time(NULL) < end_at);
-  printf("%lu scripts\n", count);
-  return 0;
-}
-#endif

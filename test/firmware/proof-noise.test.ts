@@ -1,0 +1,29 @@
+/** The firmware library against the runtime over a line that damages what it carries. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { noiseRun, told } from './proof-noise.ts'
+
+const FAULTS = { flip: 1e-4, drop: 1e-4, dup: 1e-4, insert: 1e-4 }
+
+test('ten million bytes on a line that flips, drops, doubles and inserts lose no event and falsify no value', async (t) => {
+  const interruptions = Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? ('a->b' as const) : ('b->a' as const)))
+  const report = await noiseRun(t, { seed: 1, bytes: 10_000_000, faults: FAULTS, interruptions, withinMs: 90_000 })
+  t.diagnostic(told(report))
+  assert.deepEqual(report.wrong, [])
+  assert.ok(report.damaged > 1000 && report.badFrames.router > 100 && report.badFrames.device > 100, 'the line was bad')
+  assert.ok(report.resent.router > 0 && report.resent.device > 0, 'both sides had to send again')
+  assert.ok(report.events.received > 1000 && report.orders.received > 1000, 'there was traffic both ways')
+})
+
+test('what a lost link takes with it is all that is missing after many losses, and nothing comes twice', async (t) => {
+  const report = await noiseRun(t, {
+    seed: 2,
+    bytes: 1_500_000,
+    faults: FAULTS,
+    interruptions: ['both', 'both', 'both'],
+    withinMs: 60_000,
+  })
+  t.diagnostic(told(report))
+  assert.deepEqual(report.wrong, [])
+  assert.ok(report.losses >= 3, 'links were lost')
+})
