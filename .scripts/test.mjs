@@ -3,6 +3,7 @@
  * `npm test -- test/router` (paths of folders or files) skips the checks and runs just those tests.
  */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
 import { ensureBuilt, ensureInstalled, fail, root, run, tool } from './prepare.mjs'
 
@@ -54,6 +55,8 @@ const code = run(process.execPath, [
   '--enable-source-maps',
   '--test',
   `--test-timeout=${process.env.CLASP_TEST_TIMEOUT_MS ?? 120_000}`,
+  // Most of their time tests wait, for a condition or a process.
+  `--test-concurrency=${Math.max(2, availableParallelism())}`,
   '--test-reporter=spec',
   ...files,
 ])

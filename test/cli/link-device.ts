@@ -58,7 +58,13 @@ export class LinkDevice {
 
   /** Bytes as they are, such as what firmware prints. */
   write(bytes: Uint8Array | string): void {
-    if (!this.isMute && !this.isClosed) writeSync(this.fd, Buffer.from(bytes))
+    if (this.isMute || this.isClosed) return
+    try {
+      writeSync(this.fd, Buffer.from(bytes))
+    } catch (error) {
+      // Nobody has the other end open: as on a cable, the bytes are lost.
+      if ((error as NodeJS.ErrnoException).code !== 'EIO') throw error
+    }
   }
 
   close(): void {

@@ -138,7 +138,8 @@ describe('a stopped router', () => {
       await bench.stop()
       await until(() => sockets().length === 0, 'the end of all sockets')
     }
-    await runOne()
+    // The first rounds also pay for compiled code and pools that stay.
+    for (let round = 0; round < 3; round++) await runOne()
     const before = heldBytes()
     for (let round = 0; round < 5; round++) await runOne()
     const grownBytes = heldBytes() - before
