@@ -141,7 +141,7 @@ static uint8_t *put_number(uint8_t *p, uint32_t n, uint8_t size) {
   return end;
 }
 
-static uint32_t get_number(const uint8_t *p, uint8_t size) {
+static SMALL uint32_t get_number(const uint8_t *p, uint8_t size) {
   uint32_t n = 0;
   while (size-- > 0) n = n << 8 | *p++;
   return n;
@@ -225,7 +225,7 @@ static uint32_t crc32(uint32_t crc, const uint8_t *bytes, const uint8_t *end) {
 }
 
 /* Numerical Recipes' generator; its upper bits are the good ones. */
-static uint32_t random32(clasp_link *link) { return link->random = link->random * 1664525u + 1013904223u; }
+static SMALL uint32_t random32(clasp_link *link) { return link->random = link->random * 1664525u + 1013904223u; }
 
 /* NULL: there is no such signal. */
 static SMALL clasp_slot *slot_of(clasp_link *link, uint16_t signal) {
@@ -496,7 +496,7 @@ static uint32_t take_number(clasp_link *link, uint8_t size) {
   return link->has_failed ? 0 : get_number(p, size);
 }
 
-static uint8_t take8(clasp_link *link) { return (uint8_t)take_number(link, 1); }
+static SMALL uint8_t take8(clasp_link *link) { return (uint8_t)take_number(link, 1); }
 static uint16_t take16(clasp_link *link) { return (uint16_t)take_number(link, 2); }
 static uint32_t take32(clasp_link *link) { return take_number(link, 4); }
 
@@ -638,6 +638,7 @@ static void welcome(clasp_link *link) {
   link->timers[TO_GO_ON] = 0;
 #if CLASP_LINK_TIME
   link->timers[TO_ASK_TIME] = link->time_requests = 0;
+  link->time_rtt = INT16_MAX;
 #endif
   for (i = 0; (slot = slot_of(link, i)) != NULL; i++) {
 #if CLASP_LINK_SAMPLING
@@ -655,7 +656,7 @@ static void welcome(clasp_link *link) {
 /* ---- Reliability ----------------------------------------------------------------------------------------------------- */
 
 /* At least the time of four of the largest frames; twice as long after each retry. */
-static uint16_t retry_time(const clasp_link *link) {
+static SMALL uint16_t retry_time(const clasp_link *link) {
   uint32_t ms = link->line_baud == 0 ? 0 : 40000UL * CLASP_LINK_MTU / link->line_baud;
   if (ms < RETRY_MS) ms = RETRY_MS;
   ms <<= link->retries > 4 ? 4 : link->retries;
@@ -808,10 +809,10 @@ static uint8_t read_records(clasp_link *link) {
 
 #if CLASP_LINK_TIME
 /* What passed at the router meanwhile. In halves: small machines multiply 64 bits at great cost. */
-static uint32_t passed_there(const clasp_link *link, uint32_t at_us) {
+static SMALL uint32_t passed_there(const clasp_link *link, uint32_t at_us) {
   int32_t passed = (int32_t)(at_us - link->time_at), rate = link->time_rate;
   int32_t more = (passed >> 16) * rate + ((int32_t)((uint32_t)passed & 0xFFFF) * rate >> 16);
-  return (uint32_t)passed + (uint32_t)(more >> 10);
+  return (uint32_t)passed + (uint32_t)(more >> 6);
 }
 
 int64_t clasp_time(const clasp_link *link, uint32_t at_us) {
@@ -821,7 +822,7 @@ int64_t clasp_time(const clasp_link *link, uint32_t at_us) {
 /*
  * One exchange. The router stamps t2 when the last byte of the request is there and t3 when the first byte of the answer
  * leaves. The answer is 16 bytes longer: on a line that is as slow as it says, half of their time goes to the way back.
- * Exchanges that took much longer than the best lately tell nothing. The rest steer phase and rate.
+ * Only exchanges that took hardly longer than the best lately count; they steer phase and rate. A new best one is right.
  */
 static void time_answer(clasp_link *link) {
   uint32_t now = link->now_us, passed = now - link->time_at, rtt = now - take32(link), ahead = 0;
@@ -832,11 +833,10 @@ static void time_answer(clasp_link *link) {
   rtt += take32(link);
   t3 = (int64_t)take64(link);
   rtt -= (uint32_t)t3;
-  if (link->has_failed || rtt > 0xFFFFF) return;
+  if (link->has_failed || rtt >> 4 > INT16_MAX) return;
   coarse = (uint16_t)(rtt >> 4);
-  least = link->time_count == 0 || coarse < least ? coarse : (uint16_t)(least + (least >> 4) + 1);
-  link->time_rtt = least;
-  if (coarse > least + (least >> 1) + 6) return;
+  link->time_rtt = coarse < least ? coarse : (uint16_t)(least + 3);
+  if (coarse > least + 19) return;
   if (link->line_baud != 0) ahead = 80000000u / link->line_baud;
   if (ahead > rtt >> 2) ahead = 0;
   ahead += rtt >> 1;
@@ -846,16 +846,13 @@ static void time_answer(clasp_link *link) {
   if (link->time_count == 0 || (uint32_t)(error + 100000) > 200000u) {
     error = 0; /* the first, or the router's clock was set */
   } else if (passed > 500000u) {
-    int32_t rate = link->time_rate + error * 8192 / (int32_t)(passed >> 11); /* a quarter of the difference */
+    /* Half of the difference, later a quarter, in 2^-22. */
+    int32_t rate = link->time_rate + error * (link->time_count < 10 ? 1024 : 512) / (int32_t)(passed >> 11);
     if (rate == (int16_t)rate) link->time_rate = (int16_t)rate;
   }
-  if (link->time_count < 8) {
-    link->time_count++;
-    error >>= 1;
-  } else {
-    error -= error >> 2;
-  }
-  link->time_us = t3 + (int32_t)(ahead - (uint32_t)error);
+  if (link->time_count < 10) link->time_count++;
+  if (coarse >= least) ahead -= (uint32_t)(error / 2);
+  link->time_us = t3 + (int32_t)ahead;
 }
 
 static void ask_time(clasp_link *link) {
@@ -905,7 +902,7 @@ static void control_frame(clasp_link *link, uint8_t subtype) {
 }
 
 /* A whole frame without its check: CTRL SEQ BODY. */
-static void received(clasp_link *link, const uint8_t *frame, uint16_t length) {
+static SMALL void received(clasp_link *link, const uint8_t *frame, uint16_t length) {
   uint8_t kind = frame[0] & CLASS, subtype = frame[0] & SUBTYPE, number = frame[1] >> 4;
   if (link->is_asleep || kind == CLASS) return;
   if (kind != CONTROL && (subtype != 0 || link->state == CLASP_ANNOUNCING)) return;
@@ -939,7 +936,7 @@ static void received(clasp_link *link, const uint8_t *frame, uint16_t length) {
   if (!read_records(link)) link->counters.bad++;
 }
 
-static void serial_byte(clasp_link *link, uint8_t byte) {
+static SMALL void serial_byte(clasp_link *link, uint8_t byte) {
   if (byte == 0) {
     uint16_t length = link->in_length;
     if (link->in_code != 0) {
@@ -1177,7 +1174,7 @@ static uint8_t *put_descriptor(clasp_link *link, uint8_t *p, const uint8_t *end)
 static uint8_t has_room_in_window(const clasp_link *link) { return link->built < link->peer_window; }
 
 /* The next place of the window: room for the records of one frame. */
-static uint8_t *place_of(clasp_link *link) { return link->window[(link->oldest_r + link->built) % CLASP_LINK_WINDOW]; }
+static SMALL uint8_t *place_of(clasp_link *link) { return link->window[(link->oldest_r + link->built) % CLASP_LINK_WINDOW]; }
 
 static void close_reliable(clasp_link *link, uint16_t length) {
   link->window_length[(link->oldest_r + link->built++) % CLASP_LINK_WINDOW] = length;

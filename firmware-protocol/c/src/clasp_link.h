@@ -252,8 +252,8 @@ typedef struct {
   uint8_t in_code, in_left, in_bad, has_failed;
 #if CLASP_LINK_TIME
   uint8_t time_count, time_requests; /* exchanges that counted, requests since WELCOME */
-  uint16_t time_rtt;                 /* best lately, 16 µs */
-  int16_t time_rate;                 /* correction, 2^-26 s/s */
+  uint16_t time_rtt;                 /* of the best exchange lately, 16 µs */
+  int16_t time_rate;                 /* correction, 2^-22 s/s */
 #endif
   uint16_t timers[8]; /* ms that are left; 0: over */
   uint16_t out_length, out_sent, in_length;
