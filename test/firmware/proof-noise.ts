@@ -138,7 +138,9 @@ async function settled(device: ProofDevice, witness: Witness, sent: ProofStats):
     const { sentValues, sentOrders } = witness
     if ([...now.ins, now.label].every((n) => n === sentValues) && now.lastOrder === sentOrders) {
       const { wrong, back, repeated } = now
-      assert.deepEqual({ wrong, back, repeated }, { wrong: 0, back: 0, repeated: 0 }, 'what came to the device')
+      if (wrong + back + repeated > 0) {
+        witness.wrong.push(`to the device: ${wrong} wrong, ${back} back, ${repeated} repeated`)
+      }
       return now
     }
     if (performance.now() > deadline) {
