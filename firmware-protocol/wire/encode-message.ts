@@ -54,7 +54,7 @@ function writeMessage(w: Writer, m: Message, depth: number): void {
     case 'WELCOME':
       w.u8(m.type === 'HELLO' ? MessageCode.hello : MessageCode.welcome, 'type')
       w.u8(m.version, 'version')
-      w.u8(featureBits(m.features) & (m.type === 'HELLO' ? 0xff : ~FeatureBit.federation & 0xff), 'features')
+      w.u8(featureBits(m.features), 'features')
       if (m.type === 'WELCOME') {
         w.u64(m.time, 'time')
         w.string(m.session, 'session')

@@ -3,6 +3,7 @@
 import { ENCODING_VERSION, HEADER_BYTES, MAGIC, MessageCode } from '../../firmware-protocol/wire/constants.ts'
 import type { AddressEntry } from './address-table.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
+import { ackFrame } from './held-answers.ts'
 import type { Session } from './session.ts'
 
 const HAS_ADDRESS_AND_REVISION = 0x03
@@ -16,6 +17,10 @@ export function acknowledge(
   addressAt: number,
   revision: number,
 ): void {
+  if (session.held !== null) {
+    session.held.add(session, ackFrame(entry.text, revision), true, entry.text)
+    return
+  }
   const length = HEADER_BYTES + 12 + entry.bytes
   if (!session.isPlain) {
     putAck(scratch, 0, length, entry, address, addressAt, revision)

@@ -25,6 +25,9 @@ export class AddressEntry {
   /** Index into the configured address policies, -1 = none, as of `policyGeneration`. */
   policy = -1
   policyGeneration = 0
+  /** What the journal and the uplink keep for this address; each its own. Gone with an entry that the table forgets. */
+  journalSlot: object | null = null
+  uplinkSlot: object | null = null
 
   constructor(text: string, hash: number, ref: number, bytes: number) {
     this.text = text

@@ -59,7 +59,7 @@ export class Bundles {
     } else if (session.rate !== null && inner.length > 1 && !session.rate.take(inner.length - 1, core.now)) {
       core.refuseRate(session)
     } else if (!isScheduled) {
-      const revision = this.execute(session, inner)
+      const revision = this.execute(session, inner, false)
       if (revision !== undefined) session.reply({ type: 'ACK', revision: revision === 0 ? undefined : revision })
     } else if (delayMs > horizonSeconds * 1000) {
       core.refuse(
@@ -72,7 +72,7 @@ export class Bundles {
     } else {
       this.schedule.add(core.now + delayMs, () => {
         core.beginTurn()
-        this.execute(session, inner)
+        this.execute(session, inner, true)
       })
       session.reply({ type: 'ACK' })
     }
@@ -149,7 +149,7 @@ export class Bundles {
   }
 
   /** Applies all SETs or none, then delivers. Returns the revision of the last SET, 0 without one, undefined when refused. */
-  private execute(session: Session, inner: Inner[]): number | undefined {
+  private execute(session: Session, inner: Inner[], isScheduled: boolean): number | undefined {
     const { core } = this
     core.store.undo = []
     let revision = 0
@@ -173,10 +173,14 @@ export class Bundles {
       core.refuse(session, 400, 'AtCapacity')
       return undefined
     }
+    let ticket = 0
     for (const message of inner) {
-      if ('set' in message) this.fanout.set(message.entry, message.set, message.revision)
-      else this.publishes.forward(session, message.entry, message.publish)
+      if ('set' in message) {
+        ticket = Math.max(ticket, this.sets.record(message.entry))
+        this.fanout.set(message.entry, message.set, message.revision)
+      } else this.publishes.forward(session, message.entry, message.publish)
     }
+    if (ticket > 0 && session.isOpen && !isScheduled) core.answers.expect(session, ticket)
     return revision
   }
 }

@@ -5,7 +5,10 @@ import { decodeUtf8, isValidUtf8 } from '../../firmware-protocol/wire/utf8.ts'
 import { type AddressEntry, AddressTable } from './address-table.ts'
 import { Arena } from './arena.ts'
 import type { Clock } from './clock.ts'
+import type { FederationPeers } from './federation-peers.ts'
+import { HeldAnswers } from './held-answers.ts'
 import { History } from './history.ts'
+import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
 import type { RouterOptions } from './options.ts'
 import { Pacing } from './pacing.ts'
@@ -13,6 +16,7 @@ import { Policies } from './policies.ts'
 import { Routes } from './routes.ts'
 import type { Session } from './session.ts'
 import type { LiveStats } from './session-host.ts'
+import type { StateObserver } from './state-observer.ts'
 import { Store } from './store.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 
@@ -31,6 +35,13 @@ export class Core {
   /** After HELLO, by id. */
   readonly sessions = new Map<string, Session>()
   readonly stats: LiveStats = { deliveries: 0, drops: 0, undecodable: 0, errors: new Map() }
+  readonly answers: HeldAnswers
+  /** What state and history are written to. */
+  journal: Journal | null = null
+  /** What copies params elsewhere: the uplink. */
+  observer: StateObserver | null = null
+  /** What answers federation peers; null = this router is no hub. */
+  peers: FederationPeers | null = null
   now: number
   wallUs: number
   /** Why `intern` returned null. */
@@ -47,6 +58,11 @@ export class Core {
     this.store = new Store(this.table, this.policies, options)
     this.pacing = new Pacing(clock)
     this.history = new History(options.historyBytes)
+    this.answers = new HeldAnswers(() => options.queue.maxMessages)
+    this.store.onRemoved = (param) => {
+      this.journal?.onRemoved(param.entry, param)
+      this.observer?.onRemoved(param.entry, param)
+    }
     this.now = clock.now()
     this.wallUs = clock.wallUs()
   }

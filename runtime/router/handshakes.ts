@@ -11,6 +11,8 @@ import type { Snapshots } from './snapshots.ts'
 
 /** What a client may use; the same for everybody, whatever HELLO asks for. */
 export const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
+/** A hub says so, which upstream peers overlook and ours need not find out. Federation reference §14. */
+const HUB_FEATURES: Feature[] = [...FEATURES, 'federation']
 /** Longer timers are taken in steps: a timer holds 24 days at most. */
 const LONGEST_TIMER_MS = 86_400_000
 
@@ -62,6 +64,7 @@ export class Handshakes {
     session.name = name
     session.isFederationPeer = features.includes('federation')
     session.access = access
+    session.isRestricted = access !== null || (session.isFederationPeer && core.peers !== null)
     const { maxMessagesPerSecond } = core.options
     session.rate =
       maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, core.now) : null
@@ -78,7 +81,7 @@ export class Handshakes {
     session.reply({
       type: 'WELCOME',
       version: 1,
-      features: FEATURES,
+      features: core.peers === null ? FEATURES : HUB_FEATURES,
       time: core.clock.wallUs(),
       session: session.id,
       name: core.options.name,

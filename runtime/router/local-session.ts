@@ -13,6 +13,8 @@ export interface LocalSession {
 
 export interface LocalSessionOptions {
   name: string
+  /** Writes of the uplink are applied whatever lock, conflict strategy or revision there is. */
+  isUplink?: boolean
   /** Called for everything the router sends after WELCOME and the first SNAPSHOT. */
   onMessage?: (message: Message) => void
   onClose?: (reason: string) => void

@@ -38,7 +38,7 @@ export class PublishPath {
       core.refuse(session, 400, core.addressProblem)
       return true
     }
-    if (session.access !== null || entry.isReserved) {
+    if (session.isRestricted || entry.isReserved) {
       const refusal = this.authorise(session, entry)
       if (refusal !== null) {
         core.refuse(session, refusal.code, refusal.message, entry.text)
@@ -57,12 +57,16 @@ export class PublishPath {
     if (session.access !== null && !session.access.canWrite(entry.text)) {
       return { code: 301, message: 'Insufficient scope for publish operation' }
     }
-    return entry.isReserved && !session.isInternal ? RESERVED_REFUSAL : null
+    if (session.isInternal) return null
+    if (entry.isReserved) return RESERVED_REFUSAL
+    const { peers } = this.core
+    return session.isFederationPeer && peers !== null ? peers.refusal(session, entry, 'PUBLISH') : null
   }
 
   /** Delivers an authorised message. */
   forward(session: Session, entry: AddressEntry, view: PublishView): void {
     if (this.signalling.accept(session, entry, view)) return
+    if (this.core.journal !== null) this.core.journal.onPublish(entry, view, session.writer)
     if (view.audience === SignalCode.gesture && session.isOpen) this.gestures.accept(session, entry, view)
     else this.fanout.publish(entry, view, session)
   }

@@ -2,7 +2,7 @@
 export const RESERVED_NAMESPACE = '/_clasp'
 
 export interface WriteRefusal {
-  code: 301 | 403
+  code: 301 | 403 | 503
   message: string
 }
 

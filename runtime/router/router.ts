@@ -6,20 +6,24 @@ import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
 import type { Authorizer } from './access.ts'
+import type { AddressEntry } from './address-table.ts'
 import { Bundles } from './bundles.ts'
 import type { Clock, Timer } from './clock.ts'
 import { Core } from './core.ts'
 import { Fanout } from './fanout.ts'
 import { Gestures } from './gestures.ts'
 import { FEATURES, Handshakes } from './handshakes.ts'
+import type { StoredParam } from './journal.ts'
 import { LegacyPath } from './legacy-path.ts'
 import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './link.ts'
 import { LocalLink } from './local-link.ts'
 import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
 import type { RouterOptions } from './options.ts'
+import { Writer } from './param.ts'
 import { PeerSignalling } from './peer-signalling.ts'
 import { PublishPath } from './publish-path.ts'
+import { Replays } from './replays.ts'
 import { Schedule } from './schedule.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
@@ -32,6 +36,7 @@ import { Subscriptions } from './subscriptions.ts'
 /** Always the same, and asked for often. */
 const PONG = encodeFrame({ type: 'PONG' })
 const SWEEP_MS = 5000
+const ENCODER = new TextEncoder()
 const MESSAGE_NAMES = Object.keys(MessageCode) as (keyof typeof MessageCode)[]
 
 export interface RouterParts {
@@ -56,12 +61,14 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly schedule: Schedule
   private readonly bundles: Bundles
   private readonly legacy: LegacyPath
-  private readonly snapshots = new Snapshots(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
-  private readonly subscriptions = new Subscriptions(this, this.snapshots)
+  readonly snapshots = new Snapshots(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
+  readonly subscriptions = new Subscriptions(this, this.snapshots)
+  private readonly replays = new Replays(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
   private readonly signals = new Signals(this)
   private readonly handshakes: Handshakes
   private readonly connections = new Set<Session>()
   private readonly received = new Float64Array(256)
+  private readonly restoredWriters = new Map<string, Writer>()
   private readonly startedAt: number
   private sweepTimer: Timer | null = null
   private isStopped = false
@@ -94,7 +101,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   }
 
   /** Connects a part of this process, by the same rules as any client; only reserved addresses are open to it alone. */
-  openLocal({ name, onMessage, onClose }: LocalSessionOptions): LocalSession {
+  openLocal({ name, isUplink = false, onMessage, onClose }: LocalSessionOptions): LocalSession {
     let isGreeted = false
     const link = new LocalLink(
       name,
@@ -107,6 +114,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     )
     const session = this.attach(link) as Session
     session.isInternal = true
+    session.isUplink = isUplink
     link.connect(session)
     link.send({ type: 'HELLO', version: 1, features: FEATURES, name })
     link.send({ type: 'PING' })
@@ -141,6 +149,10 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
         return
       }
     }
+    if (session.isReplaying) {
+      this.replays.hold(session, bytes, at, stop)
+      return
+    }
     if (session.isPaging && this.snapshots.holds(session, bytes, at, stop)) return
     this.handle(session, bytes, at, stop)
   }
@@ -170,6 +182,51 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.forgetIdentity(session)
     const level = session.isInternal ? 'debug' : 'info'
     this.log[level]('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
+  }
+
+  /**
+   * Puts back a param from storage, before anybody connects. Null when its time has run out meanwhile, when the address
+   * cannot be one, or when it is there already. A wall clock that is behind the stamp is not set yet: then it lives as long
+   * as from its last write.
+   */
+  restore(stored: StoredParam): AddressEntry | null {
+    this.beginTurn()
+    const address = ENCODER.encode(stored.address)
+    const entry = this.intern(address, 0, address.length)
+    if (entry === null) return null
+    const lifetimeMs = this.store.lifetimeMs(entry, stored.ttlMode, stored.ttlMs)
+    const ageMs = Math.max(0, (this.wallUs - stored.timestampUs) / 1000)
+    if (ageMs >= lifetimeMs) {
+      this.store.rememberRevision(stored.address, stored.revision)
+      return null
+    }
+    let writer = this.restoredWriters.get(stored.writer)
+    if (writer === undefined) {
+      writer = new Writer(stored.writer)
+      this.restoredWriters.set(stored.writer, writer)
+    }
+    return this.store.restore(entry, writer, stored, this.now + lifetimeMs - ageMs) === null ? null : entry
+  }
+
+  /** The revision of an address whose param has gone. */
+  restoreRevision(address: string, revision: number): void {
+    this.store.rememberRevision(address, revision)
+  }
+
+  setRevisionFloor(floor: number): void {
+    this.store.revisionFloor = floor
+  }
+
+  /** Everything up to this ticket of the journal is stored: its ACKs go out. */
+  releaseAnswers(ticket: number): void {
+    this.beginTurn()
+    this.answers.release(ticket)
+  }
+
+  /** What waits for this ticket or one before could not be stored: ERRORs instead of ACKs. */
+  refuseAnswers(ticket: number, code: number, message: string): void {
+    this.beginTurn()
+    this.answers.refuse(ticket, code, message)
   }
 
   /** Takes over new options while running. Memory sizes keep their value, rates count for sessions that start later. */
@@ -253,7 +310,8 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
         this.get(session, message.address)
         return
       case 'PING':
-        session.deliver(PONG, 0, PONG.length)
+        if (session.held !== null) session.held.add(session, PONG, false)
+        else session.deliver(PONG, 0, PONG.length)
         return
       case 'SYNC': {
         const t2 = this.clock.wallUs()
@@ -267,10 +325,11 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
         this.signals.announce(session, message)
         return
       case 'REPLAY':
-        this.refuse(session, 501, 'Journal not configured on this router', message.pattern)
+        this.replays.accept(session, message)
         return
       case 'FEDERATION_SYNC':
-        if (session.isFederationPeer) this.refuse(session, 501, 'This router does not accept federation peers')
+        if (session.isFederationPeer && this.peers !== null) this.peers.onSync(session, message)
+        else if (session.isFederationPeer) this.refuse(session, 501, 'This router does not accept federation peers')
         else this.refuse(session, 403, 'FederationSync requires federation feature')
         return
       case 'SET':
@@ -297,6 +356,9 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.sessions.delete(session.id)
     this.subscriptions.forget(session)
     this.snapshots.forget(session)
+    this.replays.forget(session)
+    this.answers.forget(session)
+    if (session.isFederationPeer) this.peers?.onEnded(session)
     this.pacing.forget(session)
     this.gestures.sessionClosed(session)
     this.sets.releaseLocks(session)

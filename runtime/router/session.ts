@@ -6,6 +6,7 @@ import type { Message } from '../../firmware-protocol/wire/message.ts'
 import type { Access } from './access.ts'
 import { readU16 } from './bytes.ts'
 import type { Timer } from './clock.ts'
+import type { HeldAnswers } from './held-answers.ts'
 import { CloseCode, type Framing, type Link, type LinkHandler } from './link.ts'
 import type { OutputBuffer } from './output.ts'
 import { Writer } from './param.ts'
@@ -33,8 +34,12 @@ export class Session implements LinkHandler {
   isFederationPeer = false
   /** A part of this process that may write the router's own addresses. */
   isInternal = false
+  /** The part that brings what the hub says: its writes are applied whatever lock or strategy there is. */
+  isUplink = false
   /** null = may do everything. */
   access: Access | null = null
+  /** What it writes is looked at before it is applied. */
+  isRestricted = false
   rate: RateLimit | null = null
   /** What this session holds back in a group that it is a member of. */
   collecting: Collector | null = null
@@ -49,6 +54,10 @@ export class Session implements LinkHandler {
   dropped = 0
   /** A SNAPSHOT is being sent in pages. */
   isPaging = false
+  /** History is being sent in pages. */
+  isReplaying = false
+  /** Where direct answers go while one before them waits for the disk. */
+  held: HeldAnswers | null = null
   /** Called when there is room again; for what is sent in pages. */
   onRoom: (() => void) | null = null
   private readonly host: SessionHost
@@ -155,7 +164,8 @@ export class Session implements LinkHandler {
   /** Sends a reply, by way of the queue when the link is behind. */
   reply(message: Message): void {
     const frame = encodeFrame(message)
-    this.deliver(frame, 0, frame.length)
+    if (this.held !== null && isDirectAnswer(message)) this.held.add(this, frame, message.type === 'ACK')
+    else this.deliver(frame, 0, frame.length)
   }
 
   /** Sends one bare frame: now, or queued when the link is behind, or dropped and counted when the peer cannot take it. */
@@ -247,4 +257,9 @@ export class Session implements LinkHandler {
     this.put(frame, 0, frame.length)
     this.close(CloseCode.tryAgainLater, `too slow: ${why}`)
   }
+}
+
+/** Answers that keep the order of requests among themselves; what a SNAPSHOT answers is marked by the PING behind it. */
+function isDirectAnswer({ type }: Message): boolean {
+  return type === 'ACK' || type === 'ERROR' || type === 'PONG'
 }

@@ -35,7 +35,7 @@ export class SetPath {
       core.refuse(session, 400, core.addressProblem)
       return true
     }
-    if (session.access !== null || entry.isReserved) {
+    if (session.isRestricted || entry.isReserved || core.observer !== null) {
       const refusal = this.authorise(session, entry)
       if (refusal !== null) {
         core.refuse(session, refusal.code, refusal.message, entry.text)
@@ -48,7 +48,9 @@ export class SetPath {
       return true
     }
     const revision = entry.param === null ? 0 : entry.param.revision
+    const ticket = this.record(entry)
     this.fanout.set(entry, view, revision)
+    if (ticket > 0) core.answers.expect(session, ticket)
     acknowledge(session, entry, bytes, view.addressAt, revision)
     return true
   }
@@ -57,7 +59,23 @@ export class SetPath {
     if (session.access !== null && !session.access.canWrite(entry.text)) {
       return { code: 301, message: 'Insufficient scope for write operation' }
     }
-    return entry.isReserved && !session.isInternal ? RESERVED_REFUSAL : null
+    if (session.isInternal) return null
+    if (entry.isReserved) return RESERVED_REFUSAL
+    const { peers, observer } = this.core
+    if (session.isFederationPeer && peers !== null) {
+      const refusal = peers.refusal(session, entry, 'SET')
+      if (refusal !== null) return refusal
+    }
+    return observer === null ? null : observer.refusal(entry, session)
+  }
+
+  /** Tells those who follow the state of an applied SET. Returns the ticket that its ACK has to wait for, 0 = none. */
+  record(entry: AddressEntry): number {
+    const { journal, observer } = this.core
+    const { param } = entry
+    if (param === null) return 0
+    if (observer !== null) observer.onSet(entry, param)
+    return journal === null ? 0 : journal.onSet(entry, param)
   }
 
   /** Writes the view's value to the state; where the strategy merged it, the view then holds the merged value. */
@@ -78,6 +96,7 @@ export class SetPath {
       ttl,
       core.now,
       core.wallUs,
+      session.isUplink,
     )
     if (refusal !== Refusal.none) return refusal
     if ((flags & SetFlag.lock) !== 0 && session.isOpen) this.rememberLock(session, entry)

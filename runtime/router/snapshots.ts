@@ -6,6 +6,7 @@ import {
   ValueCode,
 } from '../../firmware-protocol/wire/constants.ts'
 import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
+import type { AddressEntry } from './address-table.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
 import type { Core } from './core.ts'
 import { HeldRequests } from './held-requests.ts'
@@ -17,16 +18,38 @@ const MAX_PARAMS_PER_SNAPSHOT = 800
 const MAX_SNAPSHOT_BYTES = 60_000
 /** Params looked at before other sessions get a turn. */
 const PARAMS_PER_SLICE = 20_000
+/** The same, when a message of the session itself waits for the end of the SNAPSHOT. */
+const PARAMS_PER_FORCED_SLICE = 500_000
 const HAS_WRITER_AND_TIMESTAMP = 0x03
+
+/** Params by pattern, of which `isWanted` may leave out some, or by address. */
+export type Selection =
+  | { pattern: Pattern; isWanted: ((param: Param) => boolean) | null }
+  | { entries: readonly AddressEntry[] }
 
 interface Request {
   /** null = everything. */
   pattern: Pattern | null
+  /** Looked at in place of all params. */
+  entries: readonly AddressEntry[] | null
+  isWanted: ((param: Param) => boolean) | null
   /** The next param to look at, downwards: what is removed meanwhile moves params only to places already seen or below. */
   next: number
   /** Send an empty SNAPSHOT when there is nothing. */
   isAlwaysAnswered: boolean
+  /** Behind the last page. */
+  onDone: (() => void) | null
   sent: number
+}
+
+const PLAIN_REQUEST: Readonly<Request> = {
+  pattern: null,
+  entries: null,
+  isWanted: null,
+  next: -1,
+  isAlwaysAnswered: false,
+  onDone: null,
+  sent: 0,
 }
 
 /**
@@ -54,22 +77,39 @@ export class Snapshots {
       if (!this.sendExact(session, pattern) && isAlwaysAnswered) this.sendPage(session, 0, 3)
       return
     }
-    const request = { pattern, next: this.core.store.params.length - 1, isAlwaysAnswered, sent: 0 }
-    const waiting = this.requests.get(session)
-    if (waiting !== undefined) {
-      waiting.push(request)
-      return
-    }
-    this.requests.set(session, [request])
-    session.isPaging = true
-    this.advance(session)
+    const next = this.core.store.params.length - 1
+    this.enqueue(session, [{ ...PLAIN_REQUEST, pattern, next, isAlwaysAnswered }])
+  }
+
+  /**
+   * Sends what is selected and may be read, one selection after the other. Each has a SNAPSHOT of its own, an empty one if
+   * need be and `isAlwaysAnswered`. What `onDone` sends follows the last one; a session that ends before is not told.
+   */
+  sendSelected(
+    session: Session,
+    selections: readonly Selection[],
+    isAlwaysAnswered: boolean,
+    onDone: (() => void) | null,
+  ): void {
+    const requests = selections.map((selection): Request => {
+      if ('entries' in selection) return this.requestOf(selection.entries, isAlwaysAnswered)
+      const { pattern, isWanted } = selection
+      if (!pattern.isExact) {
+        return { ...PLAIN_REQUEST, pattern, isWanted, next: this.core.store.params.length - 1, isAlwaysAnswered }
+      }
+      const entry = this.core.lookup(pattern.text)
+      return { ...this.requestOf(entry === null ? [] : [entry], isAlwaysAnswered), isWanted }
+    })
+    if (requests.length === 0) requests.push({ ...PLAIN_REQUEST })
+    requests[requests.length - 1].onDone = onDone
+    this.enqueue(session, requests)
   }
 
   /** A subscription was replaced or ended: its SNAPSHOT is not sent any more, unless it has begun. */
   cancel(session: Session, pattern: string): void {
     const requests = this.requests.get(session) ?? []
     for (let i = requests.length - 1; i > 0; i--) {
-      if (requests[i].pattern?.text !== pattern) continue
+      if (requests[i].pattern?.text !== pattern || requests[i].isAlwaysAnswered) continue
       requests.splice(i, 1)
       return
     }
@@ -77,7 +117,7 @@ export class Snapshots {
 
   /**
    * Replies keep the order of requests: before a message that is answered directly, what is left of a SNAPSHOT goes out at
-   * once, or, on a line that is behind already, the message and all that follow it wait. A further SUBSCRIBE just queues up.
+   * once, if the link has room for it; if not, the message and all that follow it wait. A further SUBSCRIBE just queues up.
    * True when the message was kept for later.
    */
   holds(session: Session, bytes: Uint8Array, at: number, stop: number): boolean {
@@ -87,8 +127,8 @@ export class Snapshots {
       code !== MessageCode.subscribe && code !== MessageCode.unsubscribe && code !== MessageCode.publish
     if (!isWaiting && !isAnsweredDirectly) return false
     if (!isWaiting && session.queuedBytes === 0) {
-      this.advance(session, true)
-      return false
+      this.advance(session, PARAMS_PER_FORCED_SLICE)
+      if (!session.isPaging) return false
     }
     this.held.add(session, bytes, at, stop)
     return true
@@ -103,6 +143,21 @@ export class Snapshots {
   forget(session: Session): void {
     this.endPaging(session)
     this.held.forget(session)
+  }
+
+  private requestOf(entries: readonly AddressEntry[], isAlwaysAnswered: boolean): Request {
+    return { ...PLAIN_REQUEST, entries, next: entries.length - 1, isAlwaysAnswered }
+  }
+
+  private enqueue(session: Session, requests: Request[]): void {
+    const waiting = this.requests.get(session)
+    if (waiting !== undefined) {
+      waiting.push(...requests)
+      return
+    }
+    this.requests.set(session, requests)
+    session.isPaging = true
+    this.advance(session)
   }
 
   private endPaging(session: Session): void {
@@ -135,9 +190,10 @@ export class Snapshots {
   }
 
   /** Goes on with a session's requests as far as its link has room. */
-  private advance(session: Session, isForced = false): void {
+  private advance(session: Session, slice = PARAMS_PER_SLICE): void {
     const requests = this.requests.get(session)
     if (requests === undefined) return
+    const { highWaterBytes } = this.core.options.queue
     let looked = 0
     while (requests.length > 0 && session.isOpen) {
       const request = requests[0]
@@ -146,29 +202,23 @@ export class Snapshots {
         request.next = -1
       }
       while (request.next >= 0) {
-        if (!isForced && looked > PARAMS_PER_SLICE) {
-          this.continueNextTurn(session)
-          return
-        }
-        if (
-          !isForced &&
-          session.link.output.length + session.link.backlogBytes > this.core.options.queue.highWaterBytes
-        ) {
-          session.onRoom = () => this.advance(session)
-          // Output that the kernel takes at once brings no drain event.
-          this.continueNextTurn(session)
+        if (looked > slice || session.link.output.length + session.link.backlogBytes > highWaterBytes) {
+          this.pause(session)
           return
         }
         looked += this.sendNextPage(session, request)
       }
       if (request.sent === 0 && request.isAlwaysAnswered) this.sendPage(session, 0, 3)
       requests.shift()
+      request.onDone?.()
     }
     this.endPaging(session)
     this.held.release(session)
   }
 
-  private continueNextTurn(session: Session): void {
+  /** Goes on when the link is empty again; output that the kernel takes at once brings no such event, but a next turn. */
+  private pause(session: Session): void {
+    session.onRoom = () => this.advance(session)
     if (this.slices.has(session) || session.link.backlogBytes > 0) return
     this.slices.add(session)
     this.core.clock.afterTurn(() => {
@@ -180,18 +230,24 @@ export class Snapshots {
 
   /** Fills and sends one page; returns how many params it looked at. */
   private sendNextPage(session: Session, request: Request): number {
+    const { pattern, entries, isWanted } = request
     const { params } = this.core.store
     const limit = this.pageBytes(session)
     let at = 3
     let count = 0
     let looked = 0
     let isFull = false
-    request.next = Math.min(request.next, params.length - 1)
+    if (entries === null) request.next = Math.min(request.next, params.length - 1)
     while (request.next >= 0 && !isFull && count < MAX_PARAMS_PER_SNAPSHOT && looked < PARAMS_PER_SLICE) {
-      const param = params[request.next]
+      const param = entries === null ? params[request.next] : entries[request.next].param
       looked++
-      const isWanted = request.pattern === null || request.pattern.matches(param.entry.text)
-      if (isWanted && param.expiresAt > this.core.now && this.isVisible(session, param)) {
+      if (
+        param !== null &&
+        param.expiresAt > this.core.now &&
+        (pattern === null || pattern.matches(param.entry.text)) &&
+        (isWanted === null || isWanted(param)) &&
+        this.isVisible(session, param)
+      ) {
         const length = this.put(param, at, limit)
         if (length === 0) {
           if (count > 0) break

@@ -5,6 +5,7 @@ import type { AddressEntry, AddressTable } from './address-table.ts'
 import { type Arena, fitsSameBlock } from './arena.ts'
 import { compareNumbers } from './bytes.ts'
 import { EvictionOrder } from './eviction-order.ts'
+import type { StoredParam } from './journal.ts'
 import { mergeMaps } from './merge.ts'
 import type { ConflictStrategy, RouterOptions } from './options.ts'
 import { Param, TtlMode, type Writer } from './param.ts'
@@ -49,6 +50,10 @@ export class Store {
   undo: Undo[] | null = null
   /** What the last write stored when it merged maps, else null. */
   merged: Uint8Array | null = null
+  /** The next revision of any param is above this: what a crash has taken is not counted again. */
+  revisionFloor = 0
+  /** Hears of params that expire or are evicted, before they go. */
+  onRemoved: ((param: Param) => void) | null = null
   /** After a refused write: the current revision or the holder. */
   refusedRevision = 0
   refusedHolder = ''
@@ -74,6 +79,7 @@ export class Store {
   /**
    * Applies a SET whose canonical value is `source[start, end)`. `expected` is the expected revision or ABSENT, `flags`
    * are those of SET, `ttl` its raw TTL field or ABSENT. Times are monotonic ms and wall clock µs.
+   * A forced write asks neither for revision and lock nor for the conflict strategy.
    * A refusal leaves everything unchanged; `refusedRevision` and `refusedHolder` tell the details.
    */
   write(
@@ -88,6 +94,7 @@ export class Store {
     ttl: number,
     now: number,
     wallUs: number,
+    isForced = false,
   ): Refusal {
     if (entry.bytes + end - start > LARGEST_ADDRESS_AND_VALUE) return Refusal.tooLarge
     this.merged = null
@@ -103,8 +110,10 @@ export class Store {
       param.valueBytes = end - start
       param.valueCode = code
     } else {
-      const strategy: ConflictStrategy = policy === null ? 'lww' : policy.conflict
-      const refusal = this.check(param, strategy, writer, source, start, code, expected, flags)
+      const strategy: ConflictStrategy = policy === null || isForced ? 'lww' : policy.conflict
+      const refusal = isForced
+        ? Refusal.none
+        : this.check(param, strategy, writer, source, start, code, expected, flags)
       if (refusal !== Refusal.none) return refusal
       if (strategy === 'merge' && code === ValueCode.map && param.valueCode === ValueCode.map) {
         source = mergeMaps(this.value(param), source.subarray(start, end))
@@ -120,7 +129,7 @@ export class Store {
       param.valueCode = code
       param.writer = writer
     }
-    param.revision++
+    param.revision = (param.revision < this.revisionFloor ? this.revisionFloor : param.revision) + 1
     param.timestampUs = wallUs > param.timestampUs ? wallUs : param.timestampUs
     if (ttl !== ABSENT) setTtl(param, ttl)
     // An absolute time keeps running, but stops for a lock and starts when the lock is gone.
@@ -251,9 +260,46 @@ export class Store {
     }
   }
 
+  /** Puts back a param as it was stored. `expiresAt` is monotonic ms. An address that has one already is left alone. */
+  restore(entry: AddressEntry, writer: Writer, stored: StoredParam, expiresAt: number): Param | null {
+    if (entry.param !== null || this.params.length >= this.options.maxParams) return null
+    const param = this.create(entry, writer)
+    param.valueRef = this.arena.store(stored.value, 0, stored.value.length)
+    param.valueBytes = stored.value.length
+    param.valueCode = stored.code
+    param.revision = stored.revision
+    param.timestampUs = stored.timestampUs
+    param.ttlMode = stored.ttlMode as TtlMode
+    param.ttlMs = stored.ttlMs
+    param.expiresAt = expiresAt
+    this.order.touch(param, param.ttlMode !== TtlMode.never)
+    return param
+  }
+
+  /** The time to live of a param that was just restored, ms; Infinity = it stays. */
+  lifetimeMs(entry: AddressEntry, ttlMode: number, ttlMs: number): number {
+    if (ttlMode === TtlMode.never) return Infinity
+    if (ttlMode !== TtlMode.standard) return ttlMs
+    const policy = this.policies.of(entry)
+    if (policy?.ttlMs !== undefined) return policy.ttlMs
+    return this.options.paramTtlSeconds === 0 ? Infinity : this.options.paramTtlSeconds * 1000
+  }
+
+  /** The revision of an address whose param has gone, from which it goes on counting. */
+  rememberRevision(address: string, revision: number): void {
+    this.tombstones.delete(address)
+    this.tombstones.set(address, revision)
+    if (this.tombstones.size <= MAX_TOMBSTONES) return
+    for (const oldest of this.tombstones.keys()) {
+      this.tombstones.delete(oldest)
+      break
+    }
+  }
+
   private expire(param: Param): void {
     this.expirations++
-    this.remember(param)
+    this.onRemoved?.(param)
+    this.rememberRevision(param.entry.text, param.revision)
     this.remove(param)
   }
 
@@ -262,7 +308,8 @@ export class Store {
     const victim = this.order.oldest
     if (victim === null) return false
     this.evictions++
-    this.remember(victim)
+    this.onRemoved?.(victim)
+    this.rememberRevision(victim.entry.text, victim.revision)
     this.remove(victim)
     return true
   }
@@ -275,16 +322,6 @@ export class Store {
       param = param.newer
     }
     return true
-  }
-
-  private remember(param: Param): void {
-    this.tombstones.delete(param.entry.text)
-    this.tombstones.set(param.entry.text, param.revision)
-    if (this.tombstones.size <= MAX_TOMBSTONES) return
-    for (const oldest of this.tombstones.keys()) {
-      this.tombstones.delete(oldest)
-      break
-    }
   }
 
   private remove(param: Param): void {

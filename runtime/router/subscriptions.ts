@@ -75,6 +75,28 @@ export class Subscriptions {
     this.dropUnwanted(session)
   }
 
+  /**
+   * Subscribes a session on its behalf, with the ids from `firstId` on, to all signals and without a SNAPSHOT. They take the
+   * place of the `replaced` ones that were made so before. No limit applies. Every pattern must be valid.
+   */
+  replaceQuietly(session: Session, firstId: number, replaced: number, patterns: readonly string[]): void {
+    const own = this.bySession.get(session) ?? new Map<string, Subscription>()
+    this.bySession.set(session, own)
+    for (let id = firstId; id < firstId + Math.max(replaced, patterns.length); id++) {
+      const key = `${id}`
+      const before = own.get(key)
+      if (before === undefined) continue
+      this.core.index.remove(before)
+      own.delete(key)
+    }
+    for (const [i, pattern] of patterns.entries()) {
+      const subscription = new Subscription(session, firstId + i, pattern, ALL_SIGNALS_MASK, undefined)
+      this.core.index.add(subscription)
+      own.set(`${subscription.id}`, subscription)
+    }
+    this.dropUnwanted(session)
+  }
+
   forget(session: Session): void {
     for (const subscription of this.bySession.get(session)?.values() ?? []) this.core.index.remove(subscription)
     this.bySession.delete(session)
