@@ -7,13 +7,14 @@
  */
 import { readFile } from 'node:fs/promises'
 import { hostname, networkInterfaces } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import type { Board } from '../boards/board.ts'
 import { detectBoard } from '../boards/detect.ts'
 import { DISCOVERY_PORT } from '../firmware-protocol/wire/constants.ts'
 import type { Feature } from '../firmware-protocol/wire/message.ts'
 import { type ConfigChanges, configChanges } from './config/changes.ts'
+import { journalOptions, leafOptions } from './config/part-options.ts'
 import { ConfigError } from './config/problem.ts'
 import { routerOptions } from './config/router-options.ts'
 import type { Config } from './config/schema.ts'
@@ -21,7 +22,9 @@ import { routerId } from './discovery/router-id.ts'
 import type { Firmware } from './firmware/firmware.ts'
 import { NarrowAcceptor } from './firmware/narrow-acceptor.ts'
 import { findSimulatedNode } from './firmware/simulated-node.ts'
+import type { RunningJournal } from './journal/journal.ts'
 import { observabilityRoutes } from './observability/http-routes.ts'
+import type { PartReport } from './observability/part-report.ts'
 import { Sampler } from './observability/sampler.ts'
 import { publishSelf } from './observability/self-params.ts'
 import { type Clock, systemClock } from './router/clock.ts'
@@ -71,6 +74,11 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     const router = new Router(routerOptions(config), { clock, log })
     stops.push(() => router.stop())
 
+    const reports: Record<string, () => PartReport> = {}
+    const programs = parts.programs ?? dirname(process.argv[1] ?? '')
+    // Before anybody connects: the state of before comes first.
+    const journal = await startJournalOf(config, router)
+
     const acceptor = new NarrowAcceptor(router, { clock, log })
     const sampler = new Sampler(() => router.statistics, clock, aborter.signal)
     let isReady = false
@@ -81,6 +89,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       stats: () => router.statistics,
       sessions: () => router.sessionStatistics(),
       transports: () => ({ devices: { ...acceptor.counters } }),
+      parts: partReports,
       addresses: () => addresses,
       isReady: () => isReady,
     })
@@ -93,12 +102,17 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     const wantsFirmware = listen.udp || isSimulated || config.firmware.serial.length > 0
     if (wantsFirmware) {
       const { startFirmware } = await import('./firmware/firmware.ts')
-      const simulatedNode = isSimulated
-        ? await findSimulatedNode(parts.programs ?? dirname(process.argv[1] ?? ''))
-        : null
+      const simulatedNode = isSimulated ? await findSimulatedNode(programs) : null
       firmware = await startFirmware(config.firmware, { router, acceptor, clock, log, simulatedNode })
       stops.push(() => firmware?.stop())
       if (config.http.status) for (const [path, route] of firmware.routes) routes.set(path, route)
+    }
+    if (config.hub.accept) {
+      const { Hub } = await import('./federation/hub/hub.ts')
+      const { hubReport } = await import('./federation/hub/hub-report.ts')
+      const hub = new Hub(router, { log, clock, name: config.name })
+      router.peers = hub
+      reports.leaves = () => hubReport(hub.statistics)
     }
     const listener = await listenPort(
       {
@@ -159,8 +173,9 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       )
       stops.push(() => advert.stop())
     }
+    if (config.hub.url !== undefined) await startUplink(config.hub.url)
     if (config.state.selfInterval > 0) {
-      publishSelf(router.openLocal({ name: 'router' }), sampler, version, aborter.signal)
+      publishSelf(router.openLocal({ name: 'router' }), sampler, version, partReports, aborter.signal)
     }
     if (isSimulated && !firmware?.isSimulating) {
       const { startSimulatedBoard } = await import('../devices/simulated/simulated-board.ts')
@@ -172,6 +187,45 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     }
     isReady = true
     log.info('router started', { name: config.name, port: listener.port, board: board.model })
+
+    function partReports(): Record<string, PartReport> {
+      return Object.fromEntries(Object.entries(reports).map(([name, report]) => [name, report()]))
+    }
+
+    async function startJournalOf({ journal: wanted }: Config, on: Router): Promise<RunningJournal | undefined> {
+      if (wanted.enabled === false) return undefined
+      const { usualJournalFolder } = await import('./journal/journal-folder.ts')
+      const folder = wanted.folder ?? usualJournalFolder(process.env)
+      if (folder === undefined) {
+        const remedy = 'set journal.folder in the configuration'
+        if (wanted.enabled === true) {
+          const message = 'journal.enabled: there is no folder for the journal'
+          throw new ConfigError('configuration', [{ line: 0, column: 0, message, remedy }])
+        }
+        log.info('the state is kept in memory only and is gone after a stop', { remedy })
+        return undefined
+      }
+      const { startJournal } = await import('./journal/journal.ts')
+      const { journalReport } = await import('./journal/journal-report.ts')
+      const program = join(programs, 'journal-worker.cjs')
+      const started = await startJournal(journalOptions(wanted, folder), { router: on, clock, log, program })
+      on.journal = started
+      stops.push(() => started.stop())
+      reports.journal = () => journalReport(started.statistics)
+      return started
+    }
+
+    async function startUplink(url: string): Promise<void> {
+      const { startLeaf } = await import('./federation/leaf/leaf.ts')
+      const { leafReport } = await import('./federation/leaf/leaf-report.ts')
+      const { MemoryUplinkStore } = await import('./federation/leaf/memory-uplink-store.ts')
+      await checkUplink(config, 'configuration')
+      const options = leafOptions(config.hub, url)
+      const store = journal?.uplink ?? new MemoryUplinkStore()
+      const leaf = startLeaf(options, { router, store, clock, log, version, signal: aborter.signal })
+      stops.push(() => leaf.stop())
+      reports.uplink = () => leafReport(leaf.statistics, clock.wallUs())
+    }
 
     /** UDP is an extra: when its port is taken, say so and go on without it. */
     async function startUdp<T>(start: () => Promise<T>): Promise<T | undefined> {
@@ -207,6 +261,18 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     await stop()
     throw error
   }
+}
+
+/** Throws a ConfigError when what is said of the hub does not fit together. */
+export async function checkUplink({ hub }: Config, file: string): Promise<void> {
+  if (hub.url === undefined) return
+  const { leafProblems } = await import('./federation/leaf/leaf-options.ts')
+  const problems = leafProblems(leafOptions(hub, hub.url))
+  if (problems.length === 0) return
+  throw new ConfigError(
+    file,
+    problems.map((problem) => ({ line: 0, column: 0, message: `hub.${problem}`, remedy: '' })),
+  )
 }
 
 async function readTls(tls: Config['listen']['tls']): Promise<TlsFiles | undefined> {

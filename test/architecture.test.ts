@@ -15,6 +15,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   // The client dials TCP with the framing that the listener cuts.
   'runtime/client': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   'runtime/discovery': ['firmware-protocol', 'runtime/router'],
+  'runtime/journal': ['firmware-protocol', 'runtime/router'],
+  // The uplink dials as the client does.
+  'runtime/federation': ['firmware-protocol', 'runtime/router', 'runtime/client'],
   'runtime/observability': ['firmware-protocol', 'runtime/router'],
   devices: ['firmware-protocol'],
   boards: [],

@@ -19,46 +19,49 @@ export class ClientError extends Error {
   /** Of an ERROR message. Wire reference §15. */
   readonly code: number | undefined
 
-  constructor(kind: ClientErrorKind, what: string, remedy: string, code?: number) {
-    super(remedy === '' ? what : `${what}: ${remedy}`)
+  /** `cause` is the error of the system, if there was one. */
+  constructor(kind: ClientErrorKind, what: string, remedy: string, code?: number, cause?: Error) {
+    super(remedy === '' ? what : `${what}: ${remedy}`, { cause })
     this.kind = kind
     this.code = code
   }
 }
 
 /** Why a connection could not be opened, or broke, from the system's error. */
-export function connectionError(error: unknown, url: URL): ClientError {
+export function connectionError(error: Error, url: URL): ClientError {
   const { code = '', message } = error as NodeJS.ErrnoException
+  const failure = (kind: ClientErrorKind, what: string, remedy: string) =>
+    new ClientError(kind, what, remedy, undefined, error)
   const place = `${url.hostname} port ${url.port || (url.protocol === 'wss:' ? 443 : 80)}`
   switch (code) {
     case 'ECONNREFUSED':
-      return new ClientError(
+      return failure(
         'refused',
         `nothing listens at ${place}`,
         'is the router running, and is this its port? "clasp-edge run" starts one, "clasp-edge discover" finds others',
       )
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return new ClientError('name', `there is no host called ${url.hostname}`, 'check the name, or use the IP address')
+      return failure('name', `there is no host called ${url.hostname}`, 'check the name, or use the IP address')
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
     case 'EHOSTDOWN':
-      return new ClientError('unreachable', `${place} cannot be reached`, 'check the address and the network')
+      return failure('unreachable', `${place} cannot be reached`, 'check the address and the network')
     case 'ECONNRESET':
     case 'EPIPE':
-      return new ClientError('closed', `${place} closed the connection`, 'does a CLASP router listen there?')
+      return failure('closed', `${place} closed the connection`, 'does a CLASP router listen there?')
   }
   if (/CERT|SELF_SIGNED|^ERR_TLS|^ERR_SSL|SIGNATURE|^EPROTO/.test(code)) {
     const remedy = /SELF_SIGNED|SIGNATURE|ISSUER/.test(code)
       ? 'name the file of its certificate authority in NODE_EXTRA_CA_CERTS'
       : 'does it speak TLS there (wss:, tls:), with a certificate for this name?'
-    return new ClientError('tls', `no secure connection to ${place} (${message})`, remedy)
+    return failure('tls', `no secure connection to ${place} (${message})`, remedy)
   }
   if (/Unexpected server response|subprotocol|Invalid|Parse Error|Expected HTTP/i.test(message)) {
-    return new ClientError('not-clasp', `${place} is not a CLASP router (${message})`, 'check host, port and scheme')
+    return failure('not-clasp', `${place} is not a CLASP router (${message})`, 'check host, port and scheme')
   }
-  return new ClientError('unreachable', `no connection to ${place} (${message})`, 'check the address and the network')
+  return failure('unreachable', `no connection to ${place} (${message})`, 'check the address and the network')
 }
 
 /** An ERROR message from the router, as the outcome of what was asked for. */

@@ -1,6 +1,6 @@
-import type { Channel } from './channel.ts'
 import { Client } from './client.ts'
 import { ClientError } from './client-error.ts'
+import { openChannel } from './open-channel.ts'
 import { parseRouterUrl } from './router-url.ts'
 
 export interface ConnectOptions {
@@ -43,14 +43,4 @@ export async function connect(address: string, options: ConnectOptions = {}): Pr
   }
   if (options.timeoutMs !== undefined) client.timeoutMs = options.timeoutMs
   return client
-}
-
-/** Each kind of channel is loaded only when it is used. */
-async function openChannel(url: URL, client: Client, signal: AbortSignal): Promise<Channel> {
-  if (url.protocol === 'tcp:' || url.protocol === 'tls:') {
-    const { openStream } = await import('./stream-channel.ts')
-    return openStream(url, client, signal)
-  }
-  const { openWebSocket } = await import('./websocket-channel.ts')
-  return openWebSocket(url, client, signal)
 }

@@ -1,13 +1,21 @@
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { PrefixedDeframer } from '../transports/deframer.ts'
-import { type Channel, type ChannelHandler, CLOSE_WAIT_MS } from './channel.ts'
+import { type Channel, type ChannelHandler, type ChannelOptions, CLOSE_WAIT_MS } from './channel.ts'
 import { connectionError } from './client-error.ts'
+
+/** Federation reference §13.10. */
+const KEEP_ALIVE_MS = 30_000
 
 /**
  * Opens `tcp:` and `tls:`: a u32 length in front of every frame (transport reference §4.1). Rejects with a ClientError;
  * the signal ends the attempt and, later, the connection.
  */
-export async function openStream(url: URL, handler: ChannelHandler, signal: AbortSignal): Promise<Channel> {
+export async function openStream(
+  url: URL,
+  handler: ChannelHandler,
+  signal: AbortSignal,
+  { ca }: ChannelOptions = {},
+): Promise<Channel> {
   // URL keeps the brackets of an IPv6 address, sockets want none.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   const port = Number(url.port)
@@ -15,12 +23,12 @@ export async function openStream(url: URL, handler: ChannelHandler, signal: Abor
   if (url.protocol === 'tls:') {
     const tls = await import('node:tls')
     signal.throwIfAborted()
-    socket = tls.connect({ host, port, servername: /^[\d.:a-f]*$/i.test(host) ? undefined : host })
+    socket = tls.connect({ host, port, servername: isIP(host) === 0 ? host : undefined, ca })
   } else socket = connectTcp({ host, port, noDelay: true })
   const destroy = () => socket.destroy()
   signal.addEventListener('abort', destroy, { once: true })
 
-  let closeReason = ''
+  let violation = ''
   let lastError: Error | undefined
   socket.on('error', (error) => {
     lastError = error
@@ -38,14 +46,18 @@ export async function openStream(url: URL, handler: ChannelHandler, signal: Abor
       return !socket.destroyed
     },
     onViolation(_code, reason) {
-      closeReason = reason
+      violation = reason
       socket.destroy()
     },
   })
-  socket.on('data', (chunk: Buffer) => deframer.push(chunk))
+  socket.setKeepAlive(true, KEEP_ALIVE_MS)
+  socket.on('data', (chunk: Buffer) => {
+    handler.onAlive?.()
+    deframer.push(chunk)
+  })
   socket.once('close', () => {
     signal.removeEventListener('abort', destroy)
-    handler.onClose(closeReason || lastError?.message || '')
+    handler.onClose(violation || lastError?.message || '', violation !== '')
   })
   let isCorked = false
   return {

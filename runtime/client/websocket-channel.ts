@@ -1,19 +1,28 @@
 import { WEBSOCKET_SUBPROTOCOL } from '../../firmware-protocol/wire/constants.ts'
-import { type Channel, type ChannelHandler, CLOSE_WAIT_MS } from './channel.ts'
+import { type Channel, type ChannelHandler, type ChannelOptions, CLOSE_WAIT_MS } from './channel.ts'
 import { connectionError } from './client-error.ts'
 
 /** Larger than any frame; a message may hold several. */
 const MAX_MESSAGE_BYTES = 1_048_576
 
 /** Opens `ws:` and `wss:`. Rejects with a ClientError; the signal ends the attempt and, later, the connection. */
-export async function openWebSocket(url: URL, handler: ChannelHandler, signal: AbortSignal): Promise<Channel> {
+export async function openWebSocket(
+  url: URL,
+  handler: ChannelHandler,
+  signal: AbortSignal,
+  { ca }: ChannelOptions = {},
+): Promise<Channel> {
   const { WebSocket } = await import('ws')
   signal.throwIfAborted()
-  const socket = new WebSocket(url, WEBSOCKET_SUBPROTOCOL, { perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES })
+  const socket = new WebSocket(url, WEBSOCKET_SUBPROTOCOL, {
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    ...(ca !== undefined && { ca }),
+  })
   const terminate = () => socket.terminate()
   signal.addEventListener('abort', terminate, { once: true })
 
-  let lastError: Error | undefined
+  let lastError: NodeJS.ErrnoException | undefined
   socket.on('error', (error) => {
     lastError = error
   })
@@ -25,11 +34,14 @@ export async function openWebSocket(url: URL, handler: ChannelHandler, signal: A
     })
   })
   socket.on('message', (data) => {
+    handler.onAlive?.()
     if (data instanceof Buffer) handler.onFrames(data)
   })
+  socket.on('pong', () => handler.onAlive?.())
   socket.once('close', (_code, reason) => {
     signal.removeEventListener('abort', terminate)
-    handler.onClose(reason.toString() || lastError?.message || '')
+    const isViolation = lastError?.code?.startsWith('WS_ERR_') === true
+    handler.onClose((isViolation ? '' : reason.toString()) || lastError?.message || '', isViolation)
   })
   return {
     send(frame) {
@@ -37,6 +49,9 @@ export async function openWebSocket(url: URL, handler: ChannelHandler, signal: A
     },
     get unsentBytes() {
       return socket.bufferedAmount
+    },
+    ping() {
+      if (socket.readyState === WebSocket.OPEN) socket.ping()
     },
     close() {
       socket.close(1000)

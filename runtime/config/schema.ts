@@ -15,6 +15,8 @@ import {
   whole,
 } from './fields.ts'
 import { firmware } from './firmware-schema.ts'
+import { hub } from './hub-schema.ts'
+import { journal } from './journal-schema.ts'
 import { networkProblem } from './network.ts'
 import { secret } from './secret.ts'
 
@@ -258,6 +260,8 @@ export const schema = object('clasp-edge: configuration of one router.', {
       maxMs: DAY_MS,
     }),
   }),
+  journal,
+  hub,
   firmware,
   simulate: oneOf({
     description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RouterStats, SessionStats } from '../router/stats.ts'
 import { prometheusText, type TransportCounters } from './metrics.ts'
+import type { PartReports } from './part-report.ts'
 import type { Sampler } from './sampler.ts'
 import { statusReport } from './status.ts'
 
@@ -13,6 +14,7 @@ export interface ObservedRuntime {
   stats(): RouterStats
   sessions(): Iterable<SessionStats>
   transports(): Readonly<Record<string, TransportCounters>>
+  parts(): PartReports
   /** URLs to connect to. */
   addresses(): readonly string[]
   /** All listeners are open, and no stop is under way. */
@@ -26,7 +28,12 @@ export function observabilityRoutes(runtime: ObservedRuntime): Map<string, Obser
       '/metrics',
       page('text/plain; version=0.0.4; charset=utf-8', () => {
         const { version, sampler } = runtime
-        const extra = { version, sessions: [...runtime.sessions()], transports: runtime.transports() }
+        const extra = {
+          version,
+          sessions: [...runtime.sessions()],
+          transports: runtime.transports(),
+          parts: runtime.parts(),
+        }
         return [200, prometheusText(runtime.stats(), { ...extra, sample: sampler.last })]
       }),
     ],
@@ -40,6 +47,7 @@ export function observabilityRoutes(runtime: ObservedRuntime): Map<string, Obser
           stats: runtime.stats(),
           sessions: [...runtime.sessions()],
           transports: runtime.transports(),
+          parts: runtime.parts(),
           sample: runtime.sampler.last,
         })
         return [200, `${JSON.stringify(report)}\n`]

@@ -1,4 +1,5 @@
 import type { RouterStats, SessionStats } from '../router/stats.ts'
+import type { PartReports } from './part-report.ts'
 import type { Sample } from './sampler.ts'
 
 /** Counters of one transport by name, in camel case as the transport keeps them. */
@@ -9,6 +10,7 @@ export interface MetricsExtra {
   sessions: readonly SessionStats[]
   /** By transport: udp, port … */
   transports: Readonly<Record<string, TransportCounters>>
+  parts: PartReports
   sample: Sample
 }
 
@@ -18,7 +20,10 @@ type Labels = Readonly<Record<string, string>>
  * Everything that is counted, in the text format 0.0.4 of Prometheus. The `clasp_*` names that other routers have too
  * keep their meaning (router reference §19.1), so that dashboards fit; all error codes and drops are counted.
  */
-export function prometheusText(stats: RouterStats, { version, sessions, transports, sample }: MetricsExtra): string {
+export function prometheusText(
+  stats: RouterStats,
+  { version, sessions, transports, parts, sample }: MetricsExtra,
+): string {
   const page = new Page()
   page.gauge('clasp_info', 'Name and version of this router.', 1, { name: stats.name, version })
   page.gauge('clasp_uptime_seconds', 'Time since the router started.', stats.uptimeSeconds)
@@ -48,6 +53,13 @@ export function prometheusText(stats: RouterStats, { version, sessions, transpor
   const counters = page.family('clasp_transport_events_total', 'counter', 'What transports have counted.')
   for (const [transport, events] of Object.entries(transports)) {
     for (const [event, count] of Object.entries(events)) counters(count, { transport, event: snakeCase(event) })
+  }
+
+  const facts = page.family('clasp_part', 'gauge', 'Figures of journal, uplink and hub.')
+  for (const [part, report] of Object.entries(parts)) {
+    for (const [name, value] of Object.entries(report.facts)) {
+      if (typeof value !== 'string') facts(Number(value), { part, name: snakeCase(name) })
+    }
   }
 
   page.counter('process_cpu_seconds_total', 'Processor time, user and system.', sample.cpuSeconds)

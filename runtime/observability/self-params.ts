@@ -1,6 +1,7 @@
 import type { SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { LocalSession } from '../router/local-session.ts'
+import type { PartReports } from './part-report.ts'
 import type { Sample, Sampler } from './sampler.ts'
 
 const NAMESPACE = '/_clasp'
@@ -81,8 +82,19 @@ const PARAMS: readonly SelfParam[] = [
  * Publishes the router's own state as params below `/_clasp`, at once and then after each interval of the sampler. Only
  * what has changed is sent. The params never expire: their absence would say more than they can.
  */
-export function publishSelf(session: LocalSession, sampler: Sampler, version: string, signal: AbortSignal): void {
-  const sent = new Map<string, string | number>()
+export function publishSelf(
+  session: LocalSession,
+  sampler: Sampler,
+  version: string,
+  parts: () => PartReports,
+  signal: AbortSignal,
+): void {
+  const sent = new Map<string, string | number | boolean>()
+  const send = (path: string, value: string | number | boolean, encoded: Value): void => {
+    if (sent.get(path) === value) return
+    sent.set(path, value)
+    session.send({ type: 'SET', address: `${NAMESPACE}/${path}`, value: encoded, ttl: { mode: 'never' } })
+  }
   let announcedAt = Number.NEGATIVE_INFINITY
   const publish = (sample: Sample): void => {
     if (sample.at - announcedAt >= ANNOUNCE_AGAIN_MS) {
@@ -91,10 +103,11 @@ export function publishSelf(session: LocalSession, sampler: Sampler, version: st
     }
     for (const param of PARAMS) {
       const value = param.read(sample, version)
-      if (sent.get(param.path) === value) continue
-      sent.set(param.path, value)
-      const address = `${NAMESPACE}/${param.path}`
-      session.send({ type: 'SET', address, value: wireValue(param, value), ttl: { mode: 'never' } })
+      send(param.path, value, wireValue(param, value))
+    }
+    for (const [part, { summary, facts }] of Object.entries(parts())) {
+      send(`${part}/summary`, summary, { type: 'string', value: summary })
+      for (const [name, value] of Object.entries(facts)) send(`${part}/${name}`, value, factValue(value))
     }
   }
   if (signal.aborted) return
@@ -115,6 +128,12 @@ function definition({ path, datatype, unit, range, description }: SelfParam): Si
 function wireValue({ datatype }: SelfParam, value: string | number): Value {
   if (datatype === 'string') return { type: 'string', value: String(value) }
   return { type: datatype, value: Number(value) }
+}
+
+function factValue(value: string | number | boolean): Value {
+  if (typeof value === 'string') return { type: 'string', value }
+  if (typeof value === 'boolean') return { type: 'bool', value }
+  return Number.isSafeInteger(value) ? { type: 'i64', value } : { type: 'f64', value }
 }
 
 function tenths(value: number): number {

@@ -1,5 +1,6 @@
 import type { RouterStats, SessionStats } from '../router/stats.ts'
 import type { TransportCounters } from './metrics.ts'
+import type { PartReports } from './part-report.ts'
 import type { Sample } from './sampler.ts'
 
 /** Beyond it, a list of sessions costs more than it tells; the count stays right. */
@@ -24,6 +25,8 @@ export interface StatusReport {
   /** At most 1000 of them, the ones with the fullest queues first. */
   sessions: SessionStats[]
   transports: Readonly<Record<string, TransportCounters>>
+  /** Journal, uplink, hub: those that run. */
+  parts: PartReports
   process: {
     pid: number
     node: string
@@ -43,11 +46,12 @@ export interface StatusSources {
   stats: RouterStats
   sessions: readonly SessionStats[]
   transports: Readonly<Record<string, TransportCounters>>
+  parts: PartReports
   sample: Sample
 }
 
 export function statusReport(sources: StatusSources): StatusReport {
-  const { version, isReady, addresses, stats, sessions, transports, sample } = sources
+  const { version, isReady, addresses, stats, sessions, transports, parts, sample } = sources
   return {
     name: stats.name,
     version,
@@ -67,6 +71,7 @@ export function statusReport(sources: StatusSources): StatusReport {
     },
     sessions: [...sessions].sort((a, b) => b.queuedBytes - a.queuedBytes).slice(0, MAX_LISTED_SESSIONS),
     transports,
+    parts,
     process: {
       pid: process.pid,
       node: process.version,

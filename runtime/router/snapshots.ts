@@ -19,7 +19,7 @@ const MAX_SNAPSHOT_BYTES = 60_000
 /** Params looked at before other sessions get a turn. */
 const PARAMS_PER_SLICE = 20_000
 /** The same, when a message of the session itself waits for the end of the SNAPSHOT. */
-const PARAMS_PER_FORCED_SLICE = 500_000
+const PARAMS_PER_FORCED_SLICE = 100_000
 const HAS_WRITER_AND_TIMESTAMP = 0x03
 
 /** Params by pattern, of which `isWanted` may leave out some, or by address. */

@@ -2,31 +2,18 @@
  * The benchmark: the built router in a process of its own, a load generator in another (this file again, as a child), and
  * a bare Node relay that only copies bytes as the yardstick of the machine. Prints a table, or JSON with `--json`.
  */
-import { type ChildProcess, fork, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { spawn } from 'node:child_process'
+import { connect, type Socket } from 'node:net'
+import { cpus } from 'node:os'
+import { benchDurable, type DurableRow } from './durable.ts'
 import { benchFirmware, type FirmwareRow } from './firmware.ts'
 import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
-
-const BUNDLE = join('dist', 'clasp-edge.cjs')
-/** HELLO without name or token, as a bare frame. */
-const HELLO = Buffer.from('530100070101e000000000', 'hex')
-const ROUNDS = Number(process.env.CLASP_BENCH_ROUNDS ?? 3)
+import { HELLO, loadInChild, median, ROUNDS, startRouter, stopRouter } from './subject.ts'
 
 interface Row {
   name: string
   target: string
   values: Record<string, number>
-}
-
-interface Router {
-  process: ChildProcess
-  port: number
-  /** From the start of the process to the first WELCOME. */
-  startMs: number
 }
 
 const base: LoadOptions = {
@@ -111,6 +98,16 @@ async function main(): Promise<void> {
     firmware.push(row)
     if (!isJson) console.log(`| ${row.name} | ${row.measured} | ${row.target} |`)
   }
+  const durable: DurableRow[] = []
+  const showDurable = (row: DurableRow) => {
+    durable.push(row)
+    if (!isJson) console.log(`| ${row.name} | ${row.measured} | ${row.target} |`)
+  }
+  if (process.argv.includes('durable')) {
+    await benchDurable(base, showDurable)
+    if (isJson) console.log(JSON.stringify(durable, null, 2))
+    return
+  }
   if (process.argv.includes('firmware')) {
     await benchFirmware(showFirmware)
     if (isJson) console.log(JSON.stringify(firmware, null, 2))
@@ -124,8 +121,10 @@ async function main(): Promise<void> {
   }
   show(await starting())
   show(await holding())
+  await benchDurable(base, showDurable)
   await benchFirmware(showFirmware)
-  if (isJson) console.log(JSON.stringify({ node: process.version, cpu: cpus()[0]?.model, rows, firmware }, null, 2))
+  const machine = { node: process.version, cpu: cpus()[0]?.model }
+  if (isJson) console.log(JSON.stringify({ ...machine, rows, durable, firmware }, null, 2))
 }
 
 /** One run of one scenario against a fresh router, loaded from another process. */
@@ -137,19 +136,6 @@ async function measure(load: Partial<LoadOptions>): Promise<LoadResult> {
   } finally {
     await stopRouter(router)
   }
-}
-
-function loadInChild(options: LoadOptions): Promise<LoadResult> {
-  return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(import.meta.url), ['--load'], { serialization: 'json' })
-    child.once('message', (result) => {
-      resolve(result as unknown as LoadResult)
-      child.disconnect()
-    })
-    child.once('error', reject)
-    child.once('exit', (code) => code !== 0 && reject(new Error(`the load generator ended with ${code}`)))
-    child.send(options)
-  })
 }
 
 function summary(results: LoadResult[]): Record<string, number> {
@@ -311,60 +297,6 @@ function lateJoin(port: number, count: number): Promise<number> {
       resolve(performance.now() - start)
     })
   })
-}
-
-/** The built router on a free port, with limits that let a benchmark through and everything else at its default. */
-async function startRouter(): Promise<Router> {
-  const folder = mkdtempSync(join(tmpdir(), 'clasp-edge-bench-'))
-  const port = await freePort()
-  const config = join(folder, 'config.yaml')
-  writeFileSync(
-    config,
-    `listen: { host: 127.0.0.1, port: ${port}, udp: false }\ndiscovery: { mdns: false, broadcast: false }\nsimulate: false\nlimits: { messagesPerSecond: 100000000 }\nlog: { level: warn }\n`,
-  )
-  const start = performance.now()
-  const child = spawn(process.execPath, [BUNDLE, 'run', '--config', config], { stdio: ['ignore', 'ignore', 'inherit'] })
-  const startMs = await firstWelcome(port, start)
-  rmSync(folder, { recursive: true })
-  return { process: child, port, startMs }
-}
-
-/** Dials until the router answers HELLO with WELCOME. */
-async function firstWelcome(port: number, start: number): Promise<number> {
-  for (;;) {
-    const isWelcome = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => socket.write(HELLO))
-      socket.on('error', () => resolve(false))
-      socket.on('data', (data: Buffer) => {
-        socket.destroy()
-        resolve(data[4] === 0x02)
-      })
-    })
-    if (isWelcome) return performance.now() - start
-    if (performance.now() - start > 10_000) throw new Error('the router did not start')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
-function stopRouter({ process: child }: Router): Promise<void> {
-  return new Promise((resolve) => {
-    child.once('exit', () => resolve())
-    child.kill('SIGTERM')
-  })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
-}
-
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
 function format({ values }: Row): string {

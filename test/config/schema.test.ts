@@ -58,6 +58,18 @@ test('every key of the JSON Schema has a description, a kind and, unless it may 
       'listen.tls.passphrase',
       'state.policies.pattern',
       'state.policies.ttl',
+      'journal.folder',
+      'journal.durability.pattern',
+      'journal.record.pattern',
+      'journal.record.maxRate',
+      'hub.url',
+      'hub.token',
+      'hub.tokenFile',
+      'hub.ca',
+      'hub.id',
+      'hub.policies.pattern',
+      'hub.policies.conflict',
+      'hub.policies.offline',
       'firmware.serial.port',
       'firmware.serial.prefix',
       'firmware.serial.token',
@@ -94,12 +106,23 @@ test('the example file names every key there is, at its default', async () => {
   assert.deepEqual([serial.length, keys.length, cache], [1, 1, '/var/lib/clasp-edge/devices'])
   const { serial: _6, keys: _7, cache: _8, ...defaultFirmware } = defaultConfig.firmware
   assert.deepEqual(firmware, defaultFirmware)
-  const set = { ...config, listen: 0, state, firmware: 0 }
-  assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0 })
+  const { folder, durability, record, ...journal } = config.journal
+  assert.deepEqual([folder, durability.length, record.length], ['/var/lib/clasp-edge', 1, 1])
+  const { folder: _9, durability: _10, record: _11, ...defaultJournal } = defaultConfig.journal
+  assert.deepEqual(journal, defaultJournal)
+  const { url, token, tokenFile, ca, id, namespaces, subscribe, writeRemote, policies: rules, ...hub } = config.hub
+  assert.ok([url, token, tokenFile, ca, id].every((text) => typeof text === 'string'))
+  assert.deepEqual(
+    [namespaces, subscribe, writeRemote, rules].map((list) => list.length),
+    [2, 1, 1, 1],
+  )
+  assert.deepEqual({ ...defaultConfig.hub, ...hub }, defaultConfig.hub)
+  const set = { ...config, listen: 0, state, firmware: 0, journal: 0, hub: 0 }
+  assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0, journal: 0, hub: 0 })
 
   const document = parseDocument(content)
   for (const [key] of keysOf(configJsonSchema() as Schema)) {
-    const path = key.replace(/(policies|serial|keys)\./, '$1.0.').split('.')
+    const path = key.replace(/(policies|serial|keys|durability|record)\./, '$1.0.').split('.')
     assert.ok(document.hasIn(path.map((name) => (name === '0' ? 0 : name))), `${key} is missing in the example`)
   }
 })

@@ -21,7 +21,9 @@ export const check = defineCommand({
       terminal.line(JSON.stringify(configJsonSchema(), null, 2))
       return 0
     }
-    const { file } = await findConfig(args[0])
+    const { config, file } = await findConfig(args[0])
+    const { checkUplink } = await import('../../edge.ts')
+    await checkUplink(config, file ?? 'the defaults')
     terminal.line(
       file === undefined ? `there is no ${DEFAULT_CONFIG_FILE}: the defaults are used` : `${file} is in order`,
     )

@@ -78,6 +78,7 @@ function showReport(report: StatusReport, terminal: Terminal): void {
     ],
     ['queues', `${showCount(queues.messages)} messages, ${showBytes(queues.bytes)} waiting for slow clients`],
     ['since start', `${showCount(router.deliveries)} deliveries, ${showCount(router.drops)} drops`],
+    ...Object.entries(report.parts ?? {}).map(([name, { summary }]) => [name, summary] as const),
     ['errors', errors.length === 0 ? 'none' : errors.join(', ')],
     [
       'process',

@@ -1,0 +1,195 @@
+import type { SetParam, SnapshotParam, Ttl } from '../../../firmware-protocol/wire/message.ts'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import type { LocalSession } from '../../router/local-session.ts'
+import type { Router } from '../../router/router.ts'
+import type { HubClock } from './hub-clock.ts'
+import type { Mirror } from './mirror.ts'
+import type { MirrorRecord } from './mirror-record.ts'
+import { isSameValue, paramValue } from './param-value.ts'
+import type { PingPongGuard } from './ping-pong-guard.ts'
+import { type HubSide, type LocalSide, reconcile } from './reconcile.ts'
+import { MarkFlag } from './uplink-store.ts'
+
+const NEVER: Ttl = { mode: 'never' }
+/** An address under the policy `owner-strict` is written back at most so often. */
+const WRITE_BACK_MS = 1000
+
+export interface InboundParts {
+  router: Router
+  mirror: Mirror
+  local: LocalSession
+  clock: HubClock
+  guard: PingPongGuard
+  /** Ids of this leaf's sessions at the hub, earlier ones included. */
+  isOwnSession(id: string): boolean
+}
+
+export interface InboundCounters {
+  /** Values of the hub that were taken. */
+  applied: number
+  /** Echoes, repetitions, and what was older than what we had. */
+  discarded: number
+  /** Comparisons in which both sides had changed, by who won. */
+  conflictsHub: number
+  conflictsLocal: number
+}
+
+/** What the hub says about params, and what becomes of it here. Source: federation.md §13.9, §13.7. */
+export class Inbound {
+  readonly counters: InboundCounters
+  /** The hub has kept its state since we last knew it. */
+  isSameEpoch = false
+  private readonly parts: InboundParts
+
+  constructor(parts: InboundParts, counters: InboundCounters) {
+    this.parts = parts
+    this.counters = counters
+  }
+
+  /** A broadcast. `ask` sends a GET; `later` sends the local value again after a while. */
+  onSet(
+    record: MirrorRecord,
+    message: SetParam,
+    ask: () => void,
+    later: (record: MirrorRecord, delayMs: number) => void,
+  ): void {
+    const revision = Number(message.revision ?? 0)
+    const { inFlight } = record
+    if (inFlight !== null) {
+      if (isSameValue(message.value, inFlight.value)) inFlight.echoRevision = Math.max(inFlight.echoRevision, revision)
+      if (inFlight.held === null || revision >= Number(inFlight.held.revision ?? 0)) inFlight.held = message
+      return
+    }
+    if (revision !== 0 && revision <= record.hubRevision) {
+      this.counters.discarded++
+      // Overtaken on its way, or the hub has begun to count anew: its state decides.
+      if (revision < record.hubRevision && !record.isAskedFor) {
+        record.isAskedFor = true
+        ask()
+      }
+      return
+    }
+    this.onForeign(record, message, later)
+  }
+
+  /** A newer value of the hub, while nothing of ours is under way. */
+  onForeign(record: MirrorRecord, message: SetParam, later: (record: MirrorRecord, delayMs: number) => void): void {
+    const { mirror, router, clock, guard } = this.parts
+    if (record.kind === 'owned') guard.onForeign(router.clock.now())
+    const revision = Number(message.revision ?? 0)
+    const { rule } = record
+    const param = mirror.paramOf(record)
+    const isEqual = param !== null && isSameValue(paramValue(router.store, param), message.value)
+    if (record.isDirty && !isEqual) {
+      const hub: HubSide = {
+        revision,
+        timestampUs: clock.nowUs,
+        isOwnWriter: false,
+        isNull: message.value.type === 'null',
+      }
+      const outcome = reconcile(hub, this.localSide(record, param !== null), false, true, rule.conflict)
+      if (outcome === 'push' || outcome === 'remove') {
+        // Ours is still to come, and is the last to arrive then.
+        this.counters.conflictsLocal++
+        record.hubRevision = revision
+        return
+      }
+      this.counters.conflictsHub++
+    }
+    if (rule.conflict === 'owner-strict' && record.kind === 'owned' && param !== null && !isEqual) {
+      record.hubRevision = revision
+      record.flags = MarkFlag.dirty
+      mirror.changed(record)
+      later(record, WRITE_BACK_MS)
+      return
+    }
+    this.take(record, message.value, revision, message.ttl ?? (record.kind === 'owned' ? undefined : NEVER))
+  }
+
+  /** One param as the hub has it, compared with ours. */
+  compare(hub: SnapshotParam, record: MirrorRecord): void {
+    const { mirror, router } = this.parts
+    const revision = Number(hub.revision)
+    record.isAskedFor = false
+    const { inFlight } = record
+    if (inFlight !== null) {
+      if (isSameValue(hub.value, inFlight.value)) inFlight.echoRevision = Math.max(inFlight.echoRevision, revision)
+      else inFlight.stored = hub
+      return
+    }
+    const param = mirror.paramOf(record)
+    const isEqual = param !== null && isSameValue(paramValue(router.store, param), hub.value)
+    const side: HubSide = {
+      revision,
+      timestampUs: Number(hub.timestamp ?? 0),
+      isOwnWriter: hub.writer !== undefined && this.parts.isOwnSession(hub.writer),
+      isNull: hub.value.type === 'null',
+    }
+    const local = param !== null || record.isRemoved ? this.localSide(record, param !== null) : null
+    const isConflict = local !== null && !isEqual && record.isDirty && revision !== record.hubRevision
+    const outcome = reconcile(side, local, isEqual, this.isSameEpoch || record.kind !== 'owned', record.rule.conflict)
+    switch (outcome) {
+      case 'push':
+        if (isConflict) this.counters.conflictsLocal++
+        record.hubRevision = revision
+        mirror.dirty(record)
+        return
+      case 'take':
+        if (isConflict) this.counters.conflictsHub++
+        this.take(record, hub.value, revision, record.kind === 'owned' ? undefined : NEVER)
+        return
+      case 'same':
+        if (record.hubRevision === revision && !record.isDirty) return
+        record.hubRevision = revision
+        mirror.clean(record)
+        return
+      case 'remove':
+        record.hubRevision = revision
+        mirror.dirty(record, MarkFlag.dirty | MarkFlag.deleted)
+        return
+      case 'forget':
+        mirror.forget(record)
+        return
+      case 'keep':
+        return
+    }
+  }
+
+  /** The hub has certainly nothing at an address. */
+  compareAbsent(record: MirrorRecord): void {
+    const { mirror } = this.parts
+    if (record.inFlight !== null) return
+    const isPresent = mirror.paramOf(record) !== null
+    const local = isPresent || record.isRemoved ? this.localSide(record, isPresent) : null
+    record.hubRevision = 0
+    if (reconcile(null, local, false, this.isSameEpoch, record.rule.conflict) === 'push') mirror.dirty(record)
+    else mirror.forget(record)
+  }
+
+  /** Takes the hub's value. One that is here already is only noted, unless it gets another time to live. */
+  take(record: MirrorRecord, value: Value, revision: number, ttl: Ttl | undefined): void {
+    const { mirror, router, local } = this.parts
+    record.hubRevision = revision
+    record.flags = MarkFlag.fromHub
+    record.editedAtUs = 0
+    record.editedAtMs = -1
+    this.counters.applied++
+    const param = mirror.paramOf(record)
+    if (ttl === undefined && param !== null && isSameValue(paramValue(router.store, param), value)) {
+      mirror.changed(record)
+      return
+    }
+    local.send({ type: 'SET', address: record.address, value, ttl })
+  }
+
+  private localSide(record: MirrorRecord, isPresent: boolean): LocalSide {
+    return {
+      state: isPresent ? 'present' : 'removed',
+      isDirty: record.isDirty,
+      isFromHub: (record.flags & MarkFlag.fromHub) !== 0,
+      isEditedNow: record.editedAtMs >= 0,
+      hubRevision: record.hubRevision,
+      editedAtUs: this.parts.mirror.editedAtHubUs(record, this.parts.clock.offsetUs),
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import type { Router } from '../router/router.ts'
+
+/** What the journal asks of the router. */
+export type JournaledRouter = Pick<
+  Router,
+  | 'now'
+  | 'wallUs'
+  | 'table'
+  | 'store'
+  | 'lookup'
+  | 'restore'
+  | 'restoreRevision'
+  | 'setRevisionFloor'
+  | 'releaseAnswers'
+  | 'refuseAnswers'
+>
