@@ -86,7 +86,8 @@ export class Handshakes {
       session: session.id,
       name: core.options.name,
     })
-    this.snapshots.send(session, null, true)
+    // A part of the router asks for what it wants by subscribing.
+    if (!session.isInternal) this.snapshots.send(session, null, true)
   }
 
   forget(session: Session): void {

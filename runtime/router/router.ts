@@ -106,7 +106,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     const link = new LocalLink(
       name,
       (message) => {
-        // HELLO is answered by WELCOME and SNAPSHOTs of everything; a part asks for what it wants by subscribing.
+        // Everything up to here answers HELLO.
         if (isGreeted) onMessage?.(message)
         else isGreeted = message.type === 'PONG'
       },

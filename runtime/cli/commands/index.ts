@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { firmware } from './firmware.ts'
+import { journal } from './journal.ts'
 import { simulate } from './simulate.ts'
 
 export interface CommandEntry {
@@ -32,6 +33,7 @@ export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   monitor: { summary: 'live table of signals', load: async () => (await import('./monitor.ts')).monitor },
   discover: { summary: 'find routers on the network', load: async () => (await import('./discover.ts')).discover },
   bench: { summary: 'measure a running router', load: async () => (await import('./bench.ts')).bench },
+  journal,
   firmware,
   simulate,
   version: { summary: 'print the version', load: async () => (await import('./version.ts')).version },
