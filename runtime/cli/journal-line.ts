@@ -66,7 +66,7 @@ function valueIn(members: Record<string, unknown>, fail: (fault: string) => neve
   if (hex !== undefined) {
     const bytes =
       typeof hex === 'string' && /^([\da-f]{2})*$/i.test(hex)
-        ? Buffer.from(hex, 'hex')
+        ? Uint8Array.from(Buffer.from(hex, 'hex'))
         : fail('"hex" is not hexadecimal')
     const reader = new Reader(bytes, 0, bytes.length)
     const read = readValue(reader, ValueCode[type as keyof typeof ValueCode])
