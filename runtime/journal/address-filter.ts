@@ -16,7 +16,8 @@ export class AddressFilter {
 
   constructor(connection: SqliteConnection, pattern: Pattern) {
     this.pattern = pattern
-    this.prefix = pattern.text.split('*')[0]
+    // `**` also matches no segment at all, and then there is no slash in front of it.
+    this.prefix = pattern.text.split(/\/\*\*(?:\/|$)|\*/)[0]
     // What comes before the first wildcard is compared by the database; code points, as JavaScript's do not count.
     this.candidates = connection.prepare(
       'SELECT id, text FROM addresses WHERE id > ? AND substr(text, 1, ?) = ? ORDER BY id LIMIT ?',

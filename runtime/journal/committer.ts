@@ -201,12 +201,6 @@ export class Committer {
     step()
   }
 
-  stop(): void {
-    this.isOpen = false
-    this.timer?.cancel()
-    this.timer = null
-  }
-
   private unsettle(slot: Slot): void {
     this.restless.push(slot)
     if (this.restAt === Infinity) this.restAt = this.arm(this.parts.clock.now() + REST_CHECK_MS)

@@ -59,6 +59,10 @@ export class DatabaseFiles {
     return sizeOf(this.path) + this.logSize()
   }
 
+  isZeroLength(): boolean {
+    return sizeOf(this.path) === 0
+  }
+
   logSize(): number {
     return sizeOf(`${this.path}-wal`)
   }
@@ -118,7 +122,7 @@ export class DatabaseFiles {
   }
 
   private moveAside(now: Date): string {
-    const stamp = now.toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')
+    const stamp = now.toISOString().replace(/[-:]/g, '')
     let aside = `${this.path}.damaged-${stamp}`
     for (let n = 2; existsSync(aside); n++) aside = `${this.path}.damaged-${stamp}-${n}`
     for (const part of PARTS)

@@ -3,6 +3,7 @@ import { DatabaseFiles } from './database-files.ts'
 import { DatabaseLock } from './database-lock.ts'
 import type { FromWorker, JournalFile, OpenSummary, StoreProblem, ToWorker } from './messages.ts'
 import { OpenDatabase } from './open-database.ts'
+import { loadWithoutWriting } from './read-only-state.ts'
 import { salvage } from './salvage.ts'
 import { SCHEMA_VERSION } from './schema.ts'
 import { type Sqlite, type SqliteConnection, SqliteFailure } from './sqlite.ts'
@@ -27,6 +28,7 @@ export class DatabaseOwner {
   private readonly files: DatabaseFiles
   private readonly clock: Clock
   private readonly send: Send
+  private readonly sendState: (batch: ArrayBuffer) => void
   private lock: DatabaseLock | null = null
   private database: OpenDatabase | null = null
   private problem: StoreProblem = NOT_OPEN
@@ -46,6 +48,7 @@ export class DatabaseOwner {
     this.files = new DatabaseFiles(file.folder)
     this.clock = clock
     this.send = send
+    this.sendState = (batch) => send({ type: 'stored', batch }, [batch])
   }
 
   handle(message: ToWorker): void {
@@ -119,6 +122,7 @@ export class DatabaseOwner {
     }
     if (database === null) throw new SqliteFailure('SQLITE_CORRUPT', 'also after its repair')
     this.database = database
+    database.removeOrphans(loaded?.named ?? 0)
     for (const tombstone of loaded?.tombstones ?? []) database.retainer.onParam(tombstone)
     const summary = this.summary(loaded, isCrash, repaired)
     // Also the proof that the medium takes something.
@@ -140,13 +144,15 @@ export class DatabaseOwner {
 
   /** A connection to a database of this version, or why it is of no use. */
   private connect(): SqliteConnection | string {
+    // SQLite would take it for a new one, and delete the log.
+    if (this.files.isZeroLength()) return 'all: it is empty'
     let connection: SqliteConnection | null = null
     let reason = 'all: it is not a database'
     try {
       connection = this.connected()
       const version = connection.prepare('PRAGMA user_version').all([])[0][0] as number
       if (version === SCHEMA_VERSION) return connection
-      reason = version > SCHEMA_VERSION ? `all: a newer version wrote it (schema ${version})` : 'all: it is empty'
+      reason = version > SCHEMA_VERSION ? `all: a newer version wrote it (schema ${version})` : 'all: it is no journal'
     } catch (error) {
       if (problemOf(error, this.file.folder).kind !== 'corrupt') {
         connection?.close()
@@ -169,7 +175,7 @@ export class DatabaseOwner {
   }
 
   private load(connection: SqliteConnection): LoadedState {
-    this.loaded = loadState(connection, (batch) => this.send({ type: 'stored', batch }, [batch]))
+    this.loaded = loadState(connection, this.sendState)
     return this.loaded
   }
 
@@ -217,36 +223,12 @@ export class DatabaseOwner {
     }
   }
 
-  /** Hands out what is stored, from a copy elsewhere where the medium does not even take the index of the log. */
+  /** Hands out what is stored; nothing else can be done. */
   private readOnly(problem: StoreProblem): OpenSummary {
     this.problem = problem
-    const loaded = this.loaded ?? this.loadFrom(this.files.path) ?? this.loadCopy()
+    const loaded = this.loaded ?? loadWithoutWriting(this.sqlite, this.files, this.sendState)
     if (loaded === null) throw new SqliteFailure('SQLITE_CANTOPEN', problem.words)
     return { ...this.summary(loaded, !loaded.wasClean, {}), problem }
-  }
-
-  private loadCopy(): LoadedState | null {
-    const copy = this.files.copyElsewhere()
-    if (copy === null) return null
-    try {
-      return this.loadFrom(copy.path)
-    } finally {
-      copy.remove()
-    }
-  }
-
-  private loadFrom(path: string): LoadedState | null {
-    let connection: SqliteConnection | null = null
-    try {
-      connection = this.sqlite.open(path)
-      connection.prepare('SELECT count(*) FROM sqlite_master').all([])
-      return this.load(connection)
-    } catch (error) {
-      if (error instanceof SqliteFailure) return null
-      throw error
-    } finally {
-      connection?.close()
-    }
   }
 
   private commit(id: number, batch: ArrayBuffer): void {

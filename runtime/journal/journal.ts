@@ -31,6 +31,7 @@ const RESTART_MS = 1000
 const OPEN_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 5000
 const STATS_AGE_MS = 10_000
+const STOPPING = 'the router is stopping'
 const DAY_US = 86_400_000_000
 
 export interface JournalParts {
@@ -108,7 +109,7 @@ export class RunningJournal implements Journal {
       onDurable: (ticket) => router.releaseAnswers(ticket),
       onNotStored: (ticket) => router.refuseAnswers(ticket, 503, `applied, but not stored: ${this.problem?.words}`),
     })
-    this.recorder = new Recorder(router, slots, this.history, this.committer)
+    this.recorder = new Recorder(router, slots, history, this.committer, wear)
     this.restorer = new Restorer({ router, slots, ids, committer: this.committer, writer: this.writer, uplink })
     this.reader = new HistoryReader((message) => this.thread.send(message))
     this.thread = new DatabaseThread(parts.program, { folder, retention }, clock, {
@@ -148,7 +149,7 @@ export class RunningJournal implements Journal {
     this.committer.whenRecorded((isStored) => {
       if (sink.isCancelled) return
       if (isStored) this.reader.start(query, sink)
-      else sink.end(this.problem?.words ?? 'the router is stopping')
+      else sink.end(this.problem?.words)
     })
   }
 
@@ -187,23 +188,27 @@ export class RunningJournal implements Journal {
     this.isStopped = true
     this.retryTimer?.cancel()
     this.retryTimer = null
+    if (!signal?.aborted) await this.finish(signal)
+    const { pending } = this.committer
+    if (pending > 0) this.parts.log.warn('journal: stopped before everything was stored', { params: pending })
+    this.isOpen = false
+    this.problem ??= { kind: 'gone', words: STOPPING }
+    this.committer.close()
+    this.reader.abandon(STOPPING)
+    await this.thread.terminate()
+  }
+
+  private async finish(signal?: AbortSignal): Promise<void> {
     let giveUp = (): void => {}
     const limit = new Promise<void>((resolve) => {
       giveUp = resolve
     })
     const timer = this.parts.clock.timer(STOP_LIMIT_MS, giveUp)
     signal?.addEventListener('abort', giveUp, { once: true })
-    if (signal?.aborted) giveUp()
     const finished = new Promise<void>((resolve) => this.committer.finish(resolve)).then(() => this.closed())
     await Promise.race([finished, limit])
     timer.cancel()
     signal?.removeEventListener('abort', giveUp)
-    const { pending } = this.committer
-    if (pending > 0) this.parts.log.warn('journal: stopped before everything was stored', { params: pending })
-    this.isOpen = false
-    this.committer.stop()
-    this.reader.abandon('the router is stopping')
-    await this.thread.terminate()
   }
 
   private closed(): Promise<void> {
@@ -266,8 +271,11 @@ export class RunningJournal implements Journal {
         lost,
       })
     }
-    const { params, tombstones, entries } = summary
-    this.stats = { ...NO_STATS, params, tombstones, entries, lastSeq: summary.lastSeq }
+    const { params, tombstones, entries, lastSeq, wasCrash } = summary
+    this.stats = { ...NO_STATS, params, tombstones, entries, lastSeq }
+    if (isFirst) {
+      log.info('journal: state restored', { params: this.restorer.restored, entries, lastSeq, afterCrash: wasCrash })
+    }
     if (summary.problem !== undefined) {
       this.degrade(summary.problem)
       return

@@ -1,53 +1,22 @@
 import { existsSync } from 'node:fs'
 import { SIGNALS } from '../../firmware-protocol/wire/codes.ts'
-import { ValueCode } from '../../firmware-protocol/wire/constants.ts'
-import type { Signal } from '../../firmware-protocol/wire/message.ts'
 import { Reader } from '../../firmware-protocol/wire/reader.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
-import { canonicalBytes, canonicalCode } from '../../firmware-protocol/wire/value-bytes.ts'
-import { readValue, writeValue } from '../../firmware-protocol/wire/value-codec.ts'
-import { Writer } from '../../firmware-protocol/wire/writer.ts'
+import { readValue } from '../../firmware-protocol/wire/value-codec.ts'
 import { DatabaseFiles } from './database-files.ts'
 import { DatabaseLock } from './database-lock.ts'
+import type { ExportEntry, ExportLine, ExportParam } from './export-line.ts'
+import { Importer } from './importer.ts'
 import type { JournalStats, StoreProblem } from './messages.ts'
 import { OpenDatabase } from './open-database.ts'
 import { SCHEMA_VERSION } from './schema.ts'
 import { loadSqlite, type Sqlite, type SqliteConnection, SqliteFailure } from './sqlite.ts'
 import { problemOf } from './store-problem.ts'
 import { StoredState } from './stored-state.ts'
-import { TableWriter } from './table-writer.ts'
+
+export type { ExportEntry, ExportLine, ExportParam } from './export-line.ts'
 
 const IMPORT_LINES = 2000
-
-/** One entry of the history. Times are µs since the Unix epoch. */
-export interface ExportEntry {
-  kind: 'entry'
-  /** Ignored by an import, which numbers anew. */
-  seq: number
-  timeUs: number
-  author: string
-  address: string
-  signal: Signal
-  /** null = the message had none, unlike a value of the type null. */
-  value: Value | null
-  /** 0 = not a SET. */
-  revision: number
-}
-
-/** The newest state of an address. */
-export interface ExportParam {
-  kind: 'param'
-  timeUs: number
-  author: string
-  address: string
-  value: Value
-  revision: number
-  /** `TtlMode`, and its duration. */
-  ttlMode: number
-  ttlMs: number
-}
-
-export type ExportLine = ExportEntry | ExportParam
 
 /** The words are for the operator. */
 export class JournalError extends Error {
@@ -226,115 +195,10 @@ function reader(sqlite: Sqlite, files: DatabaseFiles, path: string, remove: () =
   }
 }
 
-/** Names addresses and authors by the numbers they have, or by new ones. */
-class Importer {
-  readonly counts = { entries: 0, params: 0, olderParams: 0 }
-  private readonly connection: SqliteConnection
-  private readonly writer: TableWriter
-  private readonly addresses = new Map<string, number>()
-  private readonly authors = new Map<string, number>()
-  /** Time of the stored param, by number of its address. */
-  private readonly times = new Map<number, number>()
-  private lastAddress = 0
-  private lastAuthor = 0
-
-  constructor(connection: SqliteConnection) {
-    this.connection = connection
-    const state = new StoredState(connection)
-    for (const [id, text] of state.texts('addresses')) {
-      this.addresses.set(text, id)
-      this.lastAddress = id
-    }
-    for (const [id, text] of state.texts('authors')) {
-      this.authors.set(text, id)
-      this.lastAuthor = id
-    }
-    for (const { address, record } of state.params()) {
-      // Of several numbers of one text that of the param counts.
-      this.addresses.set(address, record.address)
-      this.times.set(record.address, record.timestampUs)
-    }
-    if (state.isDamaged)
-      throw new SqliteFailure('SQLITE_CORRUPT', 'rows are not what was written; start the router once to repair it')
-    const [[lastSeq]] = connection.prepare('SELECT max(seq) FROM entries').all([]) as [[number | null]]
-    this.writer = new TableWriter(connection, lastSeq ?? 0)
-  }
-
-  /** In one transaction. */
-  add(lines: readonly ExportLine[]): void {
-    this.connection.exec('BEGIN IMMEDIATE')
-    try {
-      for (const line of lines) this.line(line)
-      this.connection.exec('COMMIT')
-    } catch (error) {
-      this.connection.exec('ROLLBACK')
-      throw error
-    }
-  }
-
-  close(): void {
-    this.connection.close()
-  }
-
-  private line(line: ExportLine): void {
-    const { code, bytes: value } = encoded(line.value)
-    const { revision, timeUs: timestampUs } = line
-    const address = this.addressId(line.address)
-    const author = this.authorId(line.author)
-    if (line.kind === 'entry') {
-      const signal = SIGNALS.indexOf(line.signal)
-      this.writer.entry({ address, author, signal, code, revision, timestampUs, value })
-      this.counts.entries++
-    } else if ((this.times.get(address) ?? -1) >= timestampUs) this.counts.olderParams++
-    else {
-      const { ttlMode, ttlMs } = line
-      this.writer.param({
-        address,
-        author,
-        code,
-        isRemoved: false,
-        revision,
-        timestampUs,
-        ttlMode,
-        ttlMs,
-        value,
-        mark: null,
-      })
-      this.times.set(address, timestampUs)
-      this.counts.params++
-    }
-  }
-
-  private addressId(text: string): number {
-    const known = this.addresses.get(text)
-    if (known !== undefined) return known
-    this.writer.address(++this.lastAddress, text)
-    this.addresses.set(text, this.lastAddress)
-    return this.lastAddress
-  }
-
-  private authorId(text: string): number {
-    const known = this.authors.get(text)
-    if (known !== undefined) return known
-    this.writer.author(++this.lastAuthor, text)
-    this.authors.set(text, this.lastAuthor)
-    return this.lastAuthor
-  }
-}
-
-/** In canonical form, as the router stores values. Throws an EncodeError for what has no encoding. */
-function encoded(value: Value | null): { code: number; bytes: Uint8Array } {
-  if (value === null) return { code: -1, bytes: new Uint8Array(0) }
-  const writer = new Writer()
-  writeValue(writer, value)
-  const bytes = writer.finish()
-  const code = ValueCode[value.type]
-  return { code: canonicalCode(code), bytes: canonicalBytes(bytes, code, 0, bytes.length) }
-}
-
 /** undefined = no value of this type. */
 function decoded(code: number, bytes: Uint8Array): Value | undefined {
-  const reader = new Reader(bytes, 0, bytes.length)
+  // A plain array: what the library gives is a Buffer, and the pieces of one are Buffers too.
+  const reader = new Reader(Uint8Array.from(bytes), 0, bytes.length)
   const value = readValue(reader, code)
   return reader.failure === undefined && reader.left === 0 ? value : undefined
 }

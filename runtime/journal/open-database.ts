@@ -3,6 +3,7 @@ import { readBatch } from './batch.ts'
 import type { DatabaseFiles } from './database-files.ts'
 import { type HistoryPage, HistoryPages } from './history-pages.ts'
 import type { HistoryQuery, JournalStats, Retention } from './messages.ts'
+import { hasManyOrphans, removeOrphans } from './orphans.ts'
 import { Retainer } from './retention.ts'
 import { PAGE_BYTES } from './schema.ts'
 import type { SqliteConnection } from './sqlite.ts'
@@ -12,6 +13,8 @@ import type { WriteMeter } from './write-meter.ts'
 
 /** The log goes back into the database at this length: the longer, the more often a page was overwritten in the meantime. */
 const CHECKPOINT_FRAMES = 1000
+/** The log takes at most this part of the size that the journal may have. */
+const LOG_SHARE = 8
 /** A reader may keep the log from being emptied: it is tried again after so many more. */
 const CHECKPOINT_RETRY_FRAMES = 500
 /** Others may only read; what a tool might write is waited for. */
@@ -28,7 +31,8 @@ export class OpenDatabase {
   private readonly blocks: TimeBlocks
   private readonly pages: HistoryPages
   private readonly clock: Clock
-  private checkpointAt = CHECKPOINT_FRAMES
+  private readonly maxFrames: number
+  private checkpointAt: number
   private storedForgotten = 0
 
   constructor(
@@ -43,6 +47,10 @@ export class OpenDatabase {
     this.clock = clock
     this.meter = meter
     this.inode = files.inode()
+    const maxFrames =
+      retention.maxBytes > 0 ? Math.ceil(retention.maxBytes / LOG_SHARE / PAGE_BYTES) : CHECKPOINT_FRAMES
+    this.maxFrames = Math.min(CHECKPOINT_FRAMES, maxFrames)
+    this.checkpointAt = this.maxFrames
     this.writer = new TableWriter(connection, this.number('SELECT max(seq) FROM entries'))
     this.blocks = new TimeBlocks(connection, this.writer.lastSeq)
     this.pages = new HistoryPages(connection, this.blocks, clock)
@@ -93,7 +101,7 @@ export class OpenDatabase {
   checkpointIfDue(): void {
     if (this.meter.frames < this.checkpointAt) return
     this.checkpoint()
-    this.checkpointAt = this.meter.frames === 0 ? CHECKPOINT_FRAMES : this.meter.frames + CHECKPOINT_RETRY_FRAMES
+    this.checkpointAt = this.meter.frames === 0 ? this.maxFrames : this.meter.frames + CHECKPOINT_RETRY_FRAMES
   }
 
   /** One slice of retention; true = there may be more. */
@@ -106,6 +114,11 @@ export class OpenDatabase {
     })
     this.storedForgotten = this.retainer.forgottenRevision
     return isMore
+  }
+
+  /** Texts that nothing names any more; only while no number is in use outside. `named` = those that params name. */
+  removeOrphans(named: number): void {
+    if (hasManyOrphans(this.connection, named, this.entries)) this.inTransaction(() => removeOrphans(this.connection))
   }
 
   page(query: HistoryQuery, afterSeq: number, maxEntries: number): HistoryPage {

@@ -1,7 +1,7 @@
 import { SignalCode } from '../../firmware-protocol/wire/constants.ts'
 import type { Signal } from '../../firmware-protocol/wire/message.ts'
 import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
-import { parsePattern } from './durability.ts'
+import { matches, parsePattern } from './durability.ts'
 
 /** What of an address goes into the history. The first rule that matches the address counts. */
 export interface RecordRule {
@@ -25,27 +25,22 @@ export const defaultRecordRules: readonly RecordRule[] = [{ pattern: '/**', kind
 /** Entries a second of one address that every kind may have: `maxRate`, NOT_RECORDED or THINNED, by signal code. */
 export type RecordRates = readonly number[]
 
+const NOTHING: RecordRates = Object.values(SignalCode).map(() => NOT_RECORDED)
+
 export class RecordRules {
-  private readonly rules: { pattern: Pattern; kinds: readonly number[]; rate: number }[]
-  /** Addresses share what they have in common: there are few combinations of rules. */
-  private readonly known = new Map<string, RecordRates>()
+  private readonly rules: { pattern: Pattern; rates: RecordRates }[]
 
   /** Throws on a bad pattern, which the configuration has checked before. */
   constructor(rules: readonly RecordRule[]) {
-    this.rules = rules.map(({ pattern, kinds, maxRate }) => ({
-      pattern: parsePattern(pattern),
-      kinds: kinds.map((kind) => SignalCode[kind]),
-      rate: maxRate ?? THINNED,
-    }))
+    this.rules = rules.map(({ pattern, kinds, maxRate = THINNED }) => {
+      const codes = kinds.map((kind): number => SignalCode[kind])
+      const rates = Object.values(SignalCode).map((code) => (codes.includes(code) ? maxRate : NOT_RECORDED))
+      return { pattern: parsePattern(pattern), rates }
+    })
   }
 
   of(address: string): RecordRates {
-    const rule = this.rules.find(({ pattern }) => pattern.matches(address))
-    const rates = Object.values(SignalCode).map((code) => (rule?.kinds.includes(code) ? rule.rate : NOT_RECORDED))
-    const key = rates.join()
-    const known = this.known.get(key)
-    if (known !== undefined) return known
-    this.known.set(key, rates)
-    return rates
+    for (const { pattern, rates } of this.rules) if (matches(pattern, address)) return rates
+    return NOTHING
   }
 }

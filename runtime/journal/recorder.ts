@@ -12,10 +12,13 @@ import { NOT_RECORDED, THINNED } from './record-rules.ts'
 import type { Slot } from './slot.ts'
 import type { Slots } from './slots.ts'
 import { hashValue } from './value-hash.ts'
+import type { WearBudget } from './wear.ts'
 
 /** Entries a second of an address that is not busy, where no rule says how many. Extensions reference §8.8. */
 const CALM_ENTRIES = 10
 const BUSY_EVENTS = 1
+/** Entries without a rule of the operator in one commit while the write budget is used up: history gives way first. */
+const SPARED_ENTRIES = 200
 
 /**
  * Takes note of what happens in the router. A SET costs a mark on its address; the value is read when it is written, so a
@@ -26,14 +29,19 @@ export class Recorder {
   private readonly slots: Slots
   private readonly history: HistoryQueue
   private readonly committer: Committer
+  private readonly wear: WearBudget
+  /** Commits up to the last entry that was made under a budget that is used up, and such entries since. */
+  private sparedCommits = 0
+  private sparedEntries = 0
   /** Messages that got no entry because their address had enough of them. */
   thinned = 0
 
-  constructor(router: JournaledRouter, slots: Slots, history: HistoryQueue, committer: Committer) {
+  constructor(router: JournaledRouter, slots: Slots, history: HistoryQueue, committer: Committer, wear: WearBudget) {
     this.router = router
     this.slots = slots
     this.history = history
     this.committer = committer
+    this.wear = wear
   }
 
   /** See `Journal`. What the router tells of itself is made anew at each start, and not stored. */
@@ -112,11 +120,18 @@ export class Recorder {
     if (rate === 0) return true
     let limit = rate
     if (rate === THINNED) limit = slot.isBusy ? busyEntries : CALM_ENTRIES
-    if (slot.entries >= limit) {
+    if (slot.entries >= limit || (rate === THINNED && this.wear.spares && !this.isLeft())) {
       this.thinned++
       return false
     }
     slot.entries++
     return true
+  }
+
+  private isLeft(): boolean {
+    const { stored } = this.committer
+    if (stored !== this.sparedCommits) this.sparedEntries = 0
+    this.sparedCommits = stored
+    return ++this.sparedEntries <= SPARED_ENTRIES
   }
 }

@@ -58,6 +58,8 @@ export class Restorer implements BatchVisitor {
   }
 
   take(batch: ArrayBuffer): void {
+    // An address is named in the batch that tells of its param.
+    this.addresses.clear()
     readBatch(batch, this)
   }
 
@@ -75,11 +77,11 @@ export class Restorer implements BatchVisitor {
     if (text === undefined) return
     if (record.revision > this.newestRevision) this.newestRevision = record.revision
     if (record.mark !== null && !this.hasOpened) this.marks.push([text, record.mark])
+    if (!this.hasOpened && !record.isRemoved && this.restore(text, record)) return
     const known = this.parts.router.lookup(text)
     if (known !== null && known.param !== null) this.compare(known, record)
     else if (record.isRemoved) this.restoreRevision(text, record)
-    else if (!this.hasOpened) this.restore(text, record)
-    // Gone since it was stored.
+    // Gone since it was stored, or its time has run out.
     else this.parts.committer.park(this.orphan(text, record))
   }
 
@@ -107,20 +109,18 @@ export class Restorer implements BatchVisitor {
     this.clear()
   }
 
-  private restore(text: string, record: ParamRecord): void {
-    const { router, slots, ids } = this.parts
+  /** False when the router does not take it. */
+  private restore(text: string, record: ParamRecord): boolean {
+    const { router, slots, ids, writer } = this.parts
     const { code, value, revision, timestampUs, ttlMode, ttlMs } = record
-    const writer = this.authors.get(record.author) ?? ''
-    const entry = router.restore({ address: text, code, value, revision, writer, timestampUs, ttlMode, ttlMs })
-    if (entry === null) {
-      // Its time has run out meanwhile.
-      this.parts.committer.park(this.orphan(text, record))
-      return
-    }
+    const author = this.authors.get(record.author) ?? ''
+    const entry = router.restore({ address: text, code, value, revision, writer: author, timestampUs, ttlMode, ttlMs })
+    if (entry === null) return false
     const slot = slots.of(entry)
     ids.know(slot, record.address)
-    this.parts.writer.isStoredAs(slot, record)
+    writer.isStoredAs(slot, record)
     this.restored++
+    return true
   }
 
   private restoreRevision(text: string, record: ParamRecord): void {

@@ -30,7 +30,9 @@ export function salvage(
     writer.address(id, text)
     addresses.add(id)
   }
-  for (const { record } of state.params()) {
+  for (const { address, record } of state.params()) {
+    if (!addresses.has(record.address)) writer.address(record.address, address)
+    addresses.add(record.address)
     nameAuthor(record.author)
     writer.param(record)
     recovered.params++

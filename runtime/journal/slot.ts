@@ -25,9 +25,8 @@ export class Slot {
   second = 0
   /** Rises by one with each second in a row that saw a message, and falls with those that saw none. */
   heat = 0
-  /** Entries of the history in this second, when the last was made, and its value. */
+  /** Entries of the history in this second, and what the value of the last one was. */
   entries = 0
-  entrySecond = 0
   entryHash = 0
   /** The newest value has no entry yet. */
   isUnrecorded = false

@@ -14,6 +14,8 @@ export interface LoadedState {
   params: number
   /** In the order of their age. */
   tombstones: ParamRecord[]
+  /** Addresses and authors that were handed out. */
+  named: number
   nextAddress: number
   nextAuthor: number
   nextEvent: number
@@ -67,6 +69,7 @@ export function loadState(connection: SqliteConnection, send: (batch: ArrayBuffe
     isDamaged: state.isDamaged || Number.isNaN(nextAddress + nextAuthor),
     params,
     tombstones,
+    named: params + tombstones.length + authors.size,
     nextAddress,
     nextAuthor,
     nextEvent: lastEvent + 1,

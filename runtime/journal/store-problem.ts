@@ -1,4 +1,5 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { StoreProblem } from './messages.ts'
 import { SqliteFailure } from './sqlite.ts'
 
@@ -14,7 +15,7 @@ export function problemOf(error: unknown, folder: string): StoreProblem {
       words: `${folder}/journal.db was deleted while in use: a new one is made of the state in memory`,
     }
   // SQLite says only that it cannot open or write a file; the folder tells why.
-  const kind = kindOf(/^SQLITE_(CANTOPEN|IOERR)/.test(code) ? (folderProblem(folder) ?? code) : code)
+  const kind = kindOf(/^(SQLITE_(CANTOPEN|IOERR)|ENOENT)/.test(code) ? (folderProblem(folder) ?? code) : code)
   switch (kind) {
     case 'full':
       return { kind, words: `no space left in ${folder}: free some, or give the journal another folder` }
@@ -49,9 +50,10 @@ export function isUnreadable(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB|IOERR$|IOERR_READ|IOERR_SHORT_READ|ERROR$|FORMAT)/.test(error.code)
 }
 
+/** Why nothing can be written in the folder, or made where it should be. */
 function folderProblem(folder: string): string | undefined {
   try {
-    accessSync(folder, constants.W_OK | constants.X_OK)
+    accessSync(existsSync(folder) ? folder : dirname(folder), constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
     return (error as NodeJS.ErrnoException).code

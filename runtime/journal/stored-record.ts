@@ -57,7 +57,6 @@ export function encodeParam(id: number, record: ParamRecord): Uint8Array {
 export function decodeParam(address: number, bytes: Uint8Array): ParamRecord | null {
   const end = bytes.length - CRC_BYTES
   if (end < SMALLEST_PARAM || !isSealed(bytes, keySum(address))) return null
-  const view = viewOf(bytes)
   const flags = bytes[5]
   let at = SMALLEST_PARAM
   if (at + ((flags & TTL) === 0 ? 0 : 8) + ((flags & MARKED) === 0 ? 0 : 17) > end) return null
@@ -107,7 +106,6 @@ export function encodeEntry(seq: number, record: EntryRecord): Uint8Array {
 export function decodeEntry(seq: number, address: number, timeUs: number, bytes: Uint8Array): EntryRecord | null {
   const end = bytes.length - CRC_BYTES
   if (end < SMALLEST_ENTRY || !isSealed(bytes, keySum(seq, address, timeUs))) return null
-  const view = viewOf(bytes)
   const hasRevision = (bytes[4] & HAS_REVISION) !== 0
   const at = hasRevision ? SMALLEST_ENTRY + 8 : SMALLEST_ENTRY
   if (at > end) return null
@@ -145,19 +143,18 @@ function sealed(length: number, sum: number): Uint8Array {
   return scratch.subarray(0, length + CRC_BYTES)
 }
 
+/** Leaves the bytes in the scratch buffer, where they are read: a view of each record would cost more than its decoding. */
 function isSealed(bytes: Uint8Array, sum: number): boolean {
+  reserve(bytes.length)
+  scratch.set(bytes)
   const end = bytes.length - CRC_BYTES
-  return crc32(bytes, 0, end, sum) === viewOf(bytes).getUint32(end, true)
+  return crc32(scratch, 0, end, sum) === view.getUint32(end, true)
 }
 
 function reserve(bytes: number): void {
   if (bytes <= scratch.length) return
   scratch = new Uint8Array(bytes * 2)
   view = new DataView(scratch.buffer)
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function isCount(value: number): boolean {

@@ -1,4 +1,3 @@
-import { addressProblem } from '../../firmware-protocol/wire/address.ts'
 import type { EntryRecord, ParamRecord } from './batch.ts'
 import type { SqliteConnection } from './sqlite.ts'
 import { isUnreadable } from './store-problem.ts'
@@ -32,16 +31,10 @@ export class StoredState {
   *params(): Generator<{ address: string; record: ParamRecord }> {
     // A text that cannot be read makes its param useless, so the two are read as one row.
     const sql =
-      'SELECT p.id, p.record, a.text, a.sum FROM params p LEFT JOIN addresses a ON a.id = p.id WHERE p.id > ? ORDER BY p.id LIMIT ?'
+      'SELECT p.id, p.record, a.text, a.sum FROM params p LEFT JOIN addresses a ON a.id = p.id WHERE p.id >= ? ORDER BY p.id LIMIT ?'
     for (const [id, bytes, text, sum] of this.rows(sql)) {
       const record = typeof id === 'number' && bytes instanceof Uint8Array ? decodeParam(id, bytes) : null
-      if (
-        record === null ||
-        typeof text !== 'string' ||
-        sum !== rowSum(record.address, text) ||
-        addressProblem(text) !== undefined
-      )
-        this.lost.params++
+      if (record === null || typeof text !== 'string' || sum !== rowSum(record.address, text)) this.lost.params++
       else yield { address: text, record }
     }
   }
@@ -56,14 +49,14 @@ export class StoredState {
   }
 
   *texts(table: 'addresses' | 'authors'): Generator<[id: number, text: string]> {
-    for (const [id, text, sum] of this.rows(`SELECT id, text, sum FROM ${table} WHERE id > ? ORDER BY id LIMIT ?`)) {
+    for (const [id, text, sum] of this.rows(`SELECT id, text, sum FROM ${table} WHERE id >= ? ORDER BY id LIMIT ?`)) {
       if (typeof id === 'number' && typeof text === 'string' && sum === rowSum(id, text)) yield [id, text]
       else this.lost.texts++
     }
   }
 
   *entries(after = 0): Generator<{ seq: number; record: EntryRecord }> {
-    const sql = 'SELECT seq, address, time, record FROM entries WHERE seq > ? ORDER BY seq LIMIT ?'
+    const sql = 'SELECT seq, address, time, record FROM entries WHERE seq >= ? ORDER BY seq LIMIT ?'
     for (const [seq, address, time, bytes] of this.rows(sql, { after, maxRows: 1000 })) {
       const isWhole = typeof address === 'number' && typeof time === 'number' && bytes instanceof Uint8Array
       const record = isWhole ? decodeEntry(seq as number, address, time, bytes) : null
@@ -74,7 +67,7 @@ export class StoredState {
 
   *events(): Generator<{ id: number; expiresAtUs: number; frame: Uint8Array }> {
     for (const [id, expires, frame, sum] of this.rows(
-      'SELECT id, expires, frame, sum FROM events WHERE id > ? ORDER BY id LIMIT ?',
+      'SELECT id, expires, frame, sum FROM events WHERE id >= ? ORDER BY id LIMIT ?',
       { maxRows: 500 },
     )) {
       const isWhole = typeof id === 'number' && typeof expires === 'number' && frame instanceof Uint8Array

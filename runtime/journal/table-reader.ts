@@ -9,7 +9,7 @@ const EVEN_STEPS = 512
 
 /**
  * Reads a table in the order of its integer key, around pages that cannot be read. `sql` selects the key as first
- * column, from `key > ?` on in ascending order, at most `?` rows.
+ * column, where `key >= ?`, in ascending order, at most `?` rows.
  */
 export class TableReader {
   /** Places that could not be read. */
@@ -74,7 +74,7 @@ export class TableReader {
 
   private attempt(after: number, rows: number): SqlRow[] | null {
     try {
-      return this.statement?.all([after, rows]) ?? null
+      return this.statement?.all([after + 1, rows]) ?? null
     } catch (error) {
       if (isUnreadable(error)) return null
       throw error

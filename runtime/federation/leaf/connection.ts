@@ -4,7 +4,7 @@ import type { LocalSession } from '../../router/local-session.ts'
 import type { Log } from '../../router/log.ts'
 import type { Router } from '../../router/router.ts'
 import type { Epoch } from './epoch.ts'
-import type { EventQueue } from './event-queue.ts'
+import { type EventQueue, sendEvents } from './event-queue.ts'
 import { type ForwardCounters, Forwarder } from './forward.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HubClock } from './hub-clock.ts'
@@ -17,16 +17,14 @@ import type { MirrorRecord } from './mirror-record.ts'
 import type { Outbox } from './outbox.ts'
 import type { OwnSessions } from './own-sessions.ts'
 import type { PingPongGuard } from './ping-pong-guard.ts'
+import type { RefusalReport } from './refusal-report.ts'
 import { RemoteSession } from './remote-session.ts'
+import { watchStall } from './stall-watch.ts'
 import { Verify } from './verify.ts'
 
 const FIRST_OWN_SUBSCRIPTION = 1000
 const PAGE_PAUSE_MS = 1000
 const CLOCK_INTERVAL_MS = 3_600_000
-/** A connection that comes no nearer to its goal for so long is given up (federation.md §13.4). */
-const STALLED_MS = 30_000
-/** Events sent before it is asked whether they have arrived. */
-const EVENT_BATCH = 50
 
 export type Dial = (handler: HubSessionHandler, isPeer: boolean) => Promise<HubSession | LinkProblem>
 
@@ -45,6 +43,7 @@ export interface ConnectionParts {
   epoch: Epoch
   sessions: OwnSessions
   progress: LinkProgress
+  refusals: RefusalReport
   counters: ForwardCounters
   local: LocalSession
   dial: Dial
@@ -71,6 +70,7 @@ export class Connection implements HubSessionHandler {
   /** What was broadcast while the comparison was not through, the newest of each address. */
   private early: Map<MirrorRecord, SetParam> | null = new Map()
   private timers: Timer[] = []
+  private stall: { stop(): void } | null = null
   private isVerifying = false
   /** ERROR 503: what was dropped is found by a comparison, now or as soon as there is one. */
   private hasLostBroadcasts = false
@@ -119,19 +119,12 @@ export class Connection implements HubSessionHandler {
 
   /** Sends the events that have waited. */
   async flushEvents(): Promise<void> {
-    const { events, mirror, router } = this.parts
-    const { session } = this
-    if (this.isFlushingEvents || session === null) return
+    if (this.session === null || this.isFlushingEvents) return
     this.isFlushingEvents = true
-    while (this.end === null && events.size > 0) {
-      const batch = events.next(EVENT_BATCH, router.clock.wallUs())
-      const throttled = session.counters.throttled
-      const sent = batch.filter(({ message }) => this.publish(message, mirror.isOwned(message.address)))
-      if ((await session.barrier()).kind !== 'done') break
-      // A 429 does not tell what was discarded: all of them again.
-      if (session.counters.throttled === throttled) for (const event of sent) events.remove(event)
-      if (sent.length < batch.length) break
-    }
+    const { events, mirror, router } = this.parts
+    await sendEvents(events, this.session, router.clock, (message) => {
+      return this.end === null && this.publish(message, mirror.isOwned(message.address))
+    })
     this.isFlushingEvents = false
   }
 
@@ -139,8 +132,8 @@ export class Connection implements HubSessionHandler {
     const { mirror, inbound } = this.parts
     const { session, forwarder } = this
     if (message.address === this.heartbeat?.address) this.heartbeat.onSet(message)
-    if (!mirror.isOwned(message.address) || session === null || forwarder === null) return
-    const record = mirror.recordAt(message.address)
+    const record = mirror.recordFromHub(message.address)
+    if (record?.kind !== 'owned' || session === null || forwarder === null) return
     if (this.early !== null && record.inFlight === null) {
       const held = this.early.get(record)
       if (held === undefined || Number(held.revision ?? 0) <= Number(message.revision ?? 0))
@@ -161,8 +154,9 @@ export class Connection implements HubSessionHandler {
       if (param.address === epoch.address) {
         epoch.onSnapshot(param)
         this.verify?.onCanary()
-      } else if (this.isComparing && mirror.isOwned(param.address)) {
-        const record = mirror.recordAt(param.address)
+      } else if (this.isComparing) {
+        const record = mirror.recordFromHub(param.address)
+        if (record?.kind !== 'owned') continue
         this.verify?.onParam(record)
         inbound.compare(param, record)
       }
@@ -175,7 +169,7 @@ export class Connection implements HubSessionHandler {
   }
 
   onRefused(refusal: Refusal): void {
-    this.report(refusal.address ?? 'a message', refusal)
+    this.parts.refusals.report(refusal.address, refusal)
   }
 
   onEnded(problem: LinkProblem): void {
@@ -203,7 +197,7 @@ export class Connection implements HubSessionHandler {
         session,
         isOwner: true,
         onForeign: (record, message) => inbound.onForeign(record, message, this.later),
-        onRefused: (address, refusal) => this.report(address, refusal),
+        onRefused: (address, refusal) => this.parts.refusals.report(address, refusal),
       },
       this.parts.counters,
     )
@@ -219,7 +213,10 @@ export class Connection implements HubSessionHandler {
     })
     this.verify = verify
 
-    this.watchProgress()
+    this.stall = watchStall(router.clock, this.progressMark, () => {
+      const words = `the hub answers, but nothing comes of it (${progress.state}); connecting anew`
+      this.finish({ kind: 'lost', words })
+    })
     progress.enter('drain')
     if ((await session.barrier()).kind !== 'done') return this.silent('the first PING')
     progress.enter('declare')
@@ -282,26 +279,6 @@ export class Connection implements HubSessionHandler {
     if (this.hasLostBroadcasts) await this.verifyAll()
   }
 
-  private watchProgress(): void {
-    const { progress, counters } = this.parts
-    const at = this.timers.length
-    let mark = ''
-    const look = (): void => {
-      const now = `${progress.state} ${counters.acknowledged} ${this.verify?.pages} ${this.params}`
-      if (progress.state === 'active') return
-      if (now === mark) {
-        this.finish({
-          kind: 'lost',
-          words: `the hub answers, but nothing comes of it (${progress.state}); connecting anew`,
-        })
-        return
-      }
-      mark = now
-      this.timers[at] = this.parts.router.clock.timer(STALLED_MS, look)
-    }
-    look()
-  }
-
   private async verifyAll(): Promise<void> {
     if (this.isVerifying || this.parts.progress.state !== 'active' || this.verify === null) return
     this.isVerifying = true
@@ -327,6 +304,13 @@ export class Connection implements HubSessionHandler {
     arm()
   }
 
+  /** Another text whenever the connection has come nearer to its goal; undefined = it is there. */
+  private readonly progressMark = (): string | undefined => {
+    const { progress, counters } = this.parts
+    if (progress.state === 'active') return undefined
+    return `${progress.state} ${counters.acknowledged} ${this.verify?.pages} ${this.params}`
+  }
+
   private readonly later = (record: MirrorRecord, delayMs: number): void => {
     this.forwarder?.retryLater(record, delayMs)
   }
@@ -335,18 +319,12 @@ export class Connection implements HubSessionHandler {
     this.finish({ kind: 'lost', words: `the hub did not answer ${what}; connecting anew` })
   }
 
-  private report(address: string, refusal: Refusal): void {
-    const words = `the hub does not take ${address}: ${refusal.message} (${refusal.code})`
-    if (this.parts.progress.lastError !== words)
-      this.parts.log.warn('the hub refused a message', { address, reason: refusal.message, code: refusal.code })
-    this.parts.progress.failed(words)
-  }
-
   private finish(end: ConnectionEnd): void {
     if (this.end !== null) return
     this.end = end
     this.parts.mirror.isActive = false
     for (const timer of this.timers) timer.cancel()
+    this.stall?.stop()
     this.heartbeat?.stop()
     this.verify?.stop()
     this.forwarder?.stop()
@@ -362,6 +340,7 @@ function endOf({ kind, words }: LinkProblem): ConnectionEnd {
 }
 
 function declareWords({ code, message }: Refusal): string {
+  if (code === 501) return `the hub accepts no leaves: ${message} (${code}); set hub.accept: true there`
   const remedy = message.startsWith('insufficient scope')
     ? 'the token needs the scopes read:<namespace> and write:<namespace>; admin does not count at this hub'
     : 'change hub.namespaces here, or ask who runs the hub'

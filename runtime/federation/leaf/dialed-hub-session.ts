@@ -7,9 +7,11 @@ import type { ChannelHandler } from '../../client/channel.ts'
 import { ClientError } from '../../client/client-error.ts'
 import { parseRouterUrl } from '../../client/router-url.ts'
 import type { Clock, Timer } from '../../router/clock.ts'
-import { type AnsweredRequest, Answers } from './answers.ts'
+import { Answers } from './answers.ts'
 import { FrameRate } from './frame-rate.ts'
 import { type GreetedHub, greetHub } from './hub-greeting.ts'
+import { HubLiveness } from './hub-liveness.ts'
+import { type AnsweredRequest, unsent } from './hub-request.ts'
 import type {
   ClockSample,
   HubSession,
@@ -21,7 +23,7 @@ import type {
   RequestAnswer,
   SetAnswer,
 } from './hub-session.ts'
-import { closedByHub, closedHere, gibberish, silentHub, unresponsiveHub, urlProblem } from './link-words.ts'
+import { closedByHub, closedHere, gibberish, urlProblem } from './link-words.ts'
 import { Outgoing } from './outgoing.ts'
 
 export interface HubSessionParts {
@@ -32,11 +34,6 @@ export interface HubSessionParts {
 
 /** Longest frame that every transport carries: a prefixed unit has 65 536 bytes at most. */
 const MAX_FRAME_BYTES = 65_535
-/** Federation.md §13.10. */
-const SILENCE_MS = 30_000
-const TRANSPORT_PING_MS = 20_000
-/** A hub that sends and never answers is left after so many answer time-outs. */
-const MAX_UNANSWERED_TIMEOUTS = 6
 const SWEEP_MS = 1000
 /** PINGs of the hub are not answered beyond: it does not read. */
 const MAX_UNSENT_FOR_PONG_BYTES = 65_536
@@ -80,10 +77,7 @@ class DialedHubSession implements HubSession, ChannelHandler {
   private readonly outgoing: Outgoing
   private isEnded = false
   private timer: Timer
-  /** When a frame came, when anything came, and when the transport was last asked for a sign of life. */
-  private frameAt: number
-  private heardAt: number
-  private askedAt: number
+  private readonly liveness: HubLiveness
   private lastError = { text: '', at: Number.NEGATIVE_INFINITY }
 
   constructor(
@@ -103,10 +97,8 @@ class DialedHubSession implements HubSession, ChannelHandler {
     this.hubName = hub.welcome.name
     this.isFederatingHub = hub.isFederatingHub
     const now = clock.now()
-    this.frameAt = now
-    this.heardAt = now
-    this.askedAt = now
     this.answers = new Answers(clock, options.answerTimeoutMs)
+    this.liveness = new HubLiveness(this.answers, hub.channel, url, options.answerTimeoutMs, now)
     this.frameRate = new FrameRate(options.rate, now)
     // HELLO.
     this.frameRate.take(now)
@@ -163,7 +155,7 @@ class DialedHubSession implements HubSession, ChannelHandler {
       revisions: [],
       origin: routerId,
     }
-    return this.ask('declare', message, new Set(), timeoutMs)
+    return this.ask('declare', message, new Set(namespaces), timeoutMs)
   }
 
   requestSync(pattern: string): Promise<RequestAnswer> {
@@ -224,13 +216,11 @@ class DialedHubSession implements HubSession, ChannelHandler {
   }
 
   onAlive(): void {
-    this.heardAt = this.clock.now()
+    this.liveness.heard(this.clock.now())
   }
 
   onFrames(bytes: Uint8Array): void {
-    const now = this.clock.now()
-    this.frameAt = now
-    this.heardAt = now
+    this.liveness.heardFrames(this.clock.now())
     for (let at = 0; at < bytes.length && !this.isEnded; ) {
       const frame = decodeFrame(bytes, at)
       if (frame instanceof DecodeError) {
@@ -338,24 +328,12 @@ class DialedHubSession implements HubSession, ChannelHandler {
   }
 
   private sweep(): void {
-    const { answers, outgoing, hub } = this
-    const { answerTimeoutMs } = this.options
-    const now = this.clock.now()
-    const { waitingSince } = answers
-    if (waitingSince !== undefined && now - Math.max(waitingSince, this.heardAt) >= answerTimeoutMs) {
-      this.fail(silentHub('session', now - this.heardAt, this.url))
+    const problem = this.liveness.look(this.clock.now())
+    if (problem !== undefined) {
+      this.fail(problem)
       return
     }
-    if (waitingSince !== undefined && now - waitingSince >= MAX_UNANSWERED_TIMEOUTS * answerTimeoutMs) {
-      this.fail(unresponsiveHub(now - waitingSince, this.url))
-      return
-    }
-    if (now - this.frameAt >= SILENCE_MS && waitingSince === undefined) answers.wantPong()
-    if (now - this.askedAt >= TRANSPORT_PING_MS) {
-      this.askedAt = now
-      hub.channel.ping?.()
-    }
-    outgoing.sweep()
+    this.outgoing.sweep()
     this.timer = this.sweepSoon()
   }
 
@@ -379,8 +357,6 @@ class DialedHubSession implements HubSession, ChannelHandler {
     this.handler.onEnded(problem)
   }
 }
-
-const unsent = { seq: 0, sentAt: 0, attempts: 0 }
 
 /** The frame, or why there is none. */
 function frameOf(message: Message): Uint8Array | string {

@@ -1,8 +1,13 @@
 import { DecodeError } from '../../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame } from '../../../firmware-protocol/wire/frame.ts'
 import type { Publish } from '../../../firmware-protocol/wire/message.ts'
+import type { Clock } from '../../router/clock.ts'
+import type { HubSession } from './hub-session.ts'
 import type { OutboxOptions } from './leaf-options.ts'
 import type { UplinkStore } from './uplink-store.ts'
+
+/** Events sent before it is asked whether they have arrived. */
+const BATCH = 50
 
 interface Waiting {
   id: number
@@ -71,5 +76,29 @@ export class EventQueue {
   private drop(event: Waiting): void {
     this.dropped++
     this.remove(event)
+  }
+}
+
+/**
+ * Sends what waits in the queue, a batch at a time, until it is empty or `publish` has no room. What a batch may have lost
+ * to ERROR 429, which does not tell what was discarded, is sent again as a whole.
+ */
+export async function sendEvents(
+  queue: EventQueue,
+  session: HubSession,
+  clock: Clock,
+  publish: (message: Publish) => boolean,
+): Promise<void> {
+  while (queue.size > 0) {
+    const batch = queue.next(BATCH, clock.wallUs())
+    const { throttled } = session.counters
+    const sent: Waiting[] = []
+    for (const event of batch) {
+      if (!publish(event.message)) break
+      sent.push(event)
+    }
+    if (sent.length === 0 || (await session.barrier()).kind !== 'done') return
+    if (session.counters.throttled === throttled) for (const event of sent) queue.remove(event)
+    if (sent.length < batch.length) return
   }
 }

@@ -10,6 +10,8 @@ import type { PingPongGuard } from './ping-pong-guard.ts'
 import { type HubSide, type LocalSide, reconcile } from './reconcile.ts'
 import { MarkFlag } from './uplink-store.ts'
 
+/** The writer of params that an upstream hub took from its snapshot file. Federation reference §12.3. */
+const RESTORED = 'restore'
 const NEVER: Ttl = { mode: 'never' }
 /** An address under the policy `owner-strict` is written back at most so often. */
 const WRITE_BACK_MS = 1000
@@ -62,8 +64,9 @@ export class Inbound {
     }
     if (revision !== 0 && revision <= record.hubRevision) {
       this.counters.discarded++
-      // Overtaken on its way, or the hub has begun to count anew: its state decides.
-      if (revision < record.hubRevision && !record.isAskedFor) {
+      const isRepeated = revision === record.hubRevision && (record.isDirty || this.isSameHere(record, message.value))
+      // Overtaken on its way, or the hub let the param go and counts anew: its state decides.
+      if (!isRepeated && !record.isAskedFor) {
         record.isAskedFor = true
         ask()
       }
@@ -79,7 +82,7 @@ export class Inbound {
     const revision = Number(message.revision ?? 0)
     const { rule } = record
     const param = mirror.paramOf(record)
-    const isEqual = param !== null && isSameValue(paramValue(router.store, param), message.value)
+    const isEqual = this.isSameHere(record, message.value)
     if (record.isDirty && !isEqual) {
       const hub: HubSide = {
         revision,
@@ -108,7 +111,7 @@ export class Inbound {
 
   /** One param as the hub has it, compared with ours. */
   compare(hub: SnapshotParam, record: MirrorRecord): void {
-    const { mirror, router } = this.parts
+    const { mirror } = this.parts
     const revision = Number(hub.revision)
     record.isAskedFor = false
     const { inFlight } = record
@@ -118,10 +121,11 @@ export class Inbound {
       return
     }
     const param = mirror.paramOf(record)
-    const isEqual = param !== null && isSameValue(paramValue(router.store, param), hub.value)
+    const isEqual = this.isSameHere(record, hub.value)
     const side: HubSide = {
       revision,
-      timestampUs: Number(hub.timestamp ?? 0),
+      // What a hub has restored bears the time of its start, not that of the edit.
+      timestampUs: hub.writer === RESTORED ? 0 : Number(hub.timestamp ?? 0),
       isOwnWriter: hub.writer !== undefined && this.parts.isOwnSession(hub.writer),
       isNull: hub.value.type === 'null',
     }
@@ -150,8 +154,6 @@ export class Inbound {
       case 'forget':
         mirror.forget(record)
         return
-      case 'keep':
-        return
     }
   }
 
@@ -168,18 +170,22 @@ export class Inbound {
 
   /** Takes the hub's value. One that is here already is only noted, unless it gets another time to live. */
   take(record: MirrorRecord, value: Value, revision: number, ttl: Ttl | undefined): void {
-    const { mirror, router, local } = this.parts
+    const { mirror, local } = this.parts
     record.hubRevision = revision
     record.flags = MarkFlag.fromHub
     record.editedAtUs = 0
     record.editedAtMs = -1
     this.counters.applied++
-    const param = mirror.paramOf(record)
-    if (ttl === undefined && param !== null && isSameValue(paramValue(router.store, param), value)) {
+    if (ttl === undefined && this.isSameHere(record, value)) {
       mirror.changed(record)
       return
     }
     local.send({ type: 'SET', address: record.address, value, ttl })
+  }
+
+  private isSameHere(record: MirrorRecord, value: Value): boolean {
+    const param = this.parts.mirror.paramOf(record)
+    return param !== null && isSameValue(paramValue(this.parts.router.store, param), value)
   }
 
   private localSide(record: MirrorRecord, isPresent: boolean): LocalSide {

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { SignalCode } from '../../../firmware-protocol/wire/constants.ts'
-import type { Message, Publish, Signal } from '../../../firmware-protocol/wire/message.ts'
+import type { Message } from '../../../firmware-protocol/wire/message.ts'
 import { BackOff } from '../../client/back-off.ts'
-import type { Clock, Timer } from '../../router/clock.ts'
+import type { Clock } from '../../router/clock.ts'
 import type { LocalSession } from '../../router/local-session.ts'
 import type { Log } from '../../router/log.ts'
 import type { Router } from '../../router/router.ts'
@@ -13,15 +11,19 @@ import { Epoch } from './epoch.ts'
 import { EventQueue } from './event-queue.ts'
 import type { ForwardCounters } from './forward.ts'
 import { HubClock } from './hub-clock.ts'
+import { readToken } from './hub-token.ts'
 import { Inbound, type InboundCounters } from './inbound.ts'
 import { type LeafOptions, startRate } from './leaf-options.ts'
 import { LinkProgress } from './link-state.ts'
 import { type LeafStatistics, LinkStatus } from './link-status.ts'
+import { FORWARDED_SIGNALS, LocalSignals } from './local-signals.ts'
 import { Mirror } from './mirror.ts'
 import type { MirrorRecord } from './mirror-record.ts'
 import { Outbox } from './outbox.ts'
 import { OwnSessions } from './own-sessions.ts'
 import { PingPongGuard } from './ping-pong-guard.ts'
+import { RefusalReport } from './refusal-report.ts'
+import { RetryPause } from './retry-pause.ts'
 import { UplinkPolicy } from './uplink-policy.ts'
 import type { UplinkStore } from './uplink-store.ts'
 
@@ -29,12 +31,8 @@ import type { UplinkStore } from './uplink-store.ts'
 const SETTLED_MS = 60_000
 const AUTH_WAIT = { baseMs: 60_000, capMs: 900_000 }
 const MISCONFIGURED_MS = 900_000
-/** How often a token file is looked at while the hub refuses the token. */
-const TOKEN_LOOK_MS = 5000
 /** A hub without federation may get it with an update. */
 const PLAIN_MS = 3_600_000
-
-const EVENT_SIGNALS: Signal[] = (Object.keys(SignalCode) as Signal[]).filter((signal) => signal !== 'param')
 
 export interface LeafParts {
   router: Router
@@ -74,7 +72,8 @@ class RunningLeaf implements Leaf {
   private readonly owned: Outbox
   private readonly remote: Outbox
   private readonly events: EventQueue
-  private readonly policy: UplinkPolicy
+  private readonly signals: LocalSignals
+  private readonly refusals: RefusalReport
   private readonly hubClock: HubClock
   private readonly guard: PingPongGuard
   private readonly epoch: Epoch
@@ -93,11 +92,10 @@ class RunningLeaf implements Leaf {
   private readonly received: InboundCounters = { applied: 0, discarded: 0, conflictsHub: 0, conflictsLocal: 0 }
   private connection: Connection | null = null
   private connections = 0
-  private droppedEvents = 0
   private token: string | undefined
   private plainUntil = Number.NEGATIVE_INFINITY
   private isPumpDue = false
-  private wake: () => void = () => {}
+  private readonly pause: RetryPause
   private readonly over: Promise<void>
 
   constructor(options: LeafOptions, parts: LeafParts) {
@@ -106,6 +104,7 @@ class RunningLeaf implements Leaf {
     this.parts = parts
     this.routerId = options.routerId ?? rememberedId(store)
     this.progress = new LinkProgress(clock)
+    this.pause = new RetryPause(clock, this.aborter.signal)
     this.hubClock = new HubClock(clock)
     const records = (): Iterable<MirrorRecord> => this.mirror.records.values()
     this.owned = new Outbox(options.outbox.maxParams, ofKind(records, 'owned'))
@@ -118,8 +117,9 @@ class RunningLeaf implements Leaf {
       remote: this.remote,
       hubWriter: this.local.id,
     })
-    this.policy = new UplinkPolicy(options.policy)
     this.events = new EventQueue(options.outbox, store)
+    this.signals = new LocalSignals(clock, this.mirror, new UplinkPolicy(options.policy), this.events)
+    this.refusals = new RefusalReport(parts.log, clock, this.progress)
     this.guard = new PingPongGuard((address) => {
       const words = `${address} is sent to and fro between this router and the hub: look for rules that answer each other`
       parts.log.warn('an address goes round in circles and rests for 5 s', { address })
@@ -142,7 +142,7 @@ class RunningLeaf implements Leaf {
     this.owned.onAdded = this.remote.onAdded = this.schedulePump
     router.observer = this.mirror
     for (const [i, pattern] of [...options.namespaces, ...options.writeRemote].entries())
-      this.local.send({ type: 'SUBSCRIBE', id: i + 1, pattern, types: EVENT_SIGNALS })
+      this.local.send({ type: 'SUBSCRIBE', id: i + 1, pattern, types: FORWARDED_SIGNALS })
     this.status = new LinkStatus({
       clock,
       local: this.local,
@@ -185,7 +185,7 @@ class RunningLeaf implements Leaf {
       clock: { isKnown: hubClock.isKnown, offsetUs: hubClock.offsetUs },
       forwarded: { ...this.forwarded },
       received: { ...this.received },
-      dropped: { events: this.droppedEvents + events.dropped, evicted: mirror.evictedChanges },
+      dropped: { events: this.signals.dropped + events.dropped, evicted: mirror.evictedChanges, unheld: mirror.unheld },
       pingPong: this.guard.pauses,
       verifyPages: this.connection?.verify?.pages ?? 0,
       framesPerSecond: session === null || session.rate === Infinity ? 0 : session.rate,
@@ -194,7 +194,7 @@ class RunningLeaf implements Leaf {
 
   reconnectNow(): void {
     if (this.connection !== null && this.progress.state === 'active') this.connection.close('connecting anew as asked')
-    this.wake()
+    this.pause.wake()
   }
 
   async stop(): Promise<void> {
@@ -207,7 +207,7 @@ class RunningLeaf implements Leaf {
     this.aborter.abort()
     this.parts.signal.removeEventListener('abort', this.abort)
     this.connection?.close('the router is stopping')
-    this.wake()
+    this.pause.wake()
   }
 
   private async run(): Promise<void> {
@@ -231,13 +231,13 @@ class RunningLeaf implements Leaf {
       this.progress.failed(end.words)
       if (end.kind === 'unauthorized') {
         this.progress.enter('authWait')
-        await this.waitForToken(refusals.next())
+        await this.pause.forToken(refusals.next(), this.options, this.token)
       } else if (end.kind === 'misconfigured') {
         this.progress.enter('misconfigured')
-        await this.wait(MISCONFIGURED_MS)
+        await this.pause.wait(MISCONFIGURED_MS)
       } else {
         this.progress.enter('backoff')
-        await this.wait(retries.next())
+        await this.pause.wait(retries.next())
       }
     }
     this.progress.enter('stopped')
@@ -250,8 +250,8 @@ class RunningLeaf implements Leaf {
   private async connect(isPeer: boolean): Promise<{ end: ConnectionEnd; activeMs: number }> {
     const { router, log, clock, store } = this.parts
     this.connections++
-    const token = await this.readToken()
-    if (typeof token === 'object') return { end: token, activeMs: 0 }
+    const token = await readToken(this.options)
+    if (typeof token === 'object') return { end: { kind: 'unauthorized', words: token.problem }, activeMs: 0 }
     this.token = token
     const dial: Dial = async (handler, isPeerSession) => {
       const isOwnKind = store.meta('hubKind') === 'clasp-edge'
@@ -290,6 +290,7 @@ class RunningLeaf implements Leaf {
         epoch: this.epoch,
         sessions: this.sessions,
         progress: this.progress,
+        refusals: this.refusals,
         counters: this.forwarded,
         local: this.local,
         dial,
@@ -302,49 +303,6 @@ class RunningLeaf implements Leaf {
     this.connection = null
     const activeMs = this.progress.state === 'active' ? clock.now() - this.progress.sinceMs : 0
     return { end, activeMs }
-  }
-
-  /** The token for HELLO, or why there is none. */
-  private async readToken(): Promise<string | undefined | (ConnectionEnd & { kind: 'unauthorized' })> {
-    const { token, tokenFile } = this.options
-    if (tokenFile === undefined) return token
-    try {
-      return (await readFile(tokenFile, 'utf8')).trim()
-    } catch (error) {
-      const reason = (error as NodeJS.ErrnoException).code
-      return {
-        kind: 'unauthorized',
-        words: `hub.tokenFile: ${tokenFile} cannot be read (${reason}): name a readable file`,
-      }
-    }
-  }
-
-  /** A new token in the file ends the wait. */
-  private async waitForToken(ms: number): Promise<void> {
-    const { clock } = this.parts
-    const until = clock.now() + ms
-    let wasWoken = false
-    while (!wasWoken && !this.aborter.signal.aborted && clock.now() < until) {
-      wasWoken = await this.wait(Math.min(TOKEN_LOOK_MS, until - clock.now()))
-      if (this.options.tokenFile === undefined) continue
-      const token = await this.readToken()
-      if (typeof token === 'string' && token !== this.token) return
-    }
-  }
-
-  /** True = it was cut short. */
-  private wait(ms: number): Promise<boolean> {
-    if (this.aborter.signal.aborted) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      let timer: Timer | null = null
-      const finish = (wasWoken: boolean) => {
-        timer?.cancel()
-        this.wake = () => {}
-        resolve(wasWoken)
-      }
-      this.wake = () => finish(true)
-      timer = this.parts.clock.timer(ms, () => finish(false))
-    })
   }
 
   /** Changes leave at the end of the turn in which they were made. */
@@ -360,26 +318,9 @@ class RunningLeaf implements Leaf {
   }
 
   private onLocal(message: Message): void {
-    if (message.type === 'PUBLISH') this.forward(message)
+    if (message.type === 'PUBLISH') this.signals.forward(message, this.connection)
     else if (message.type === 'ERROR')
       this.progress.failed(`the router did not take ${message.address ?? 'a value'} from the hub: ${message.message}`)
-  }
-
-  private forward(message: Publish): void {
-    const kind = this.mirror.kindOf(message.address)
-    if (kind !== 'owned' && kind !== 'remote') return
-    const isOwned = kind === 'owned'
-    const mayQueue = message.signal === 'event' || message.signal === 'timeline'
-    // Events keep their order: what waits goes first.
-    if (!(mayQueue && this.events.size > 0) && this.connection?.publish(message, isOwned)) return
-    if (!mayQueue) return
-    const { events, maxAgeMs } = this.policy.of(message.address, isOwned)
-    if (events === 'drop') {
-      this.droppedEvents++
-      return
-    }
-    this.events.add(message, this.parts.clock.wallUs() + maxAgeMs * 1000, events === 'latest')
-    this.connection?.flushEvents().catch(() => {})
   }
 }
 

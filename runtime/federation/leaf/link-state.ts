@@ -25,6 +25,7 @@ export class LinkProgress {
   /** For the operator; empty = nothing yet. */
   lastError = ''
   lastErrorAtUs = 0
+  /** Called when the state is another. */
   onChange: () => void = () => {}
   private readonly clock: Clock
 
@@ -45,6 +46,5 @@ export class LinkProgress {
   failed(words: string): void {
     this.lastError = words
     this.lastErrorAtUs = this.clock.wallUs()
-    this.onChange()
   }
 }

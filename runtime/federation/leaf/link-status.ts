@@ -37,6 +37,8 @@ export interface LeafStatistics {
     events: number
     /** Changes that the router itself had no room for. */
     evicted: number
+    /** Values of the hub that this router had no room for. */
+    unheld: number
   }
   /** Addresses that were sent round in circles and had to rest. */
   pingPong: number

@@ -8,7 +8,7 @@ import type { LinkProblem } from './hub-session.ts'
  */
 
 /** The hub as an operator knows it; without user name, password and path. */
-export function placeOf(url: URL): string {
+function placeOf(url: URL): string {
   return `${url.protocol}//${url.host}`
 }
 
@@ -64,7 +64,7 @@ export function authorityProblem(file: string, what: string): LinkProblem {
 /** Nothing came in time. */
 export function silentHub(stage: 'connection' | 'welcome' | 'session', ms: number, url: URL): LinkProblem {
   const place = placeOf(url)
-  const seconds = ms / 1000
+  const seconds = rounded(ms)
   const words = {
     connection: `no connection to the hub ${place} within ${seconds} s: check the network and the address in hub.url`,
     welcome: `${place} took the connection but did not answer within ${seconds} s: does a CLASP router listen there, is it overloaded?`,
@@ -77,7 +77,7 @@ export function silentHub(stage: 'connection' | 'welcome' | 'session', ms: numbe
 export function unresponsiveHub(ms: number, url: URL): LinkProblem {
   return {
     kind: 'timeout',
-    words: `the hub ${placeOf(url)} sends, but has not answered a PING for ${ms / 1000} s: is it overloaded, or the line too slow?`,
+    words: `the hub ${placeOf(url)} sends, but has not answered a PING for ${rounded(ms)} s: is it overloaded, or the line too slow?`,
   }
 }
 
@@ -153,7 +153,8 @@ function notClasp(message: string, url: URL): LinkProblem {
       words: `the web server at ${place} answers ${status}: the hub behind it is not running, start it`,
     }
   }
-  const answer = status === undefined ? message : `it answers HTTP ${status}`
+  const isHttp = !/Parse Error|Expected HTTP/i.test(message)
+  const answer = status !== undefined ? `it answers HTTP ${status}` : isHttp ? message : 'it does not speak WebSocket'
   return {
     kind: 'not-clasp',
     words: `what listens at ${place} is not a CLASP router (${answer}): check host, port and path of hub.url`,
@@ -191,4 +192,9 @@ function isTls(url: URL): boolean {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Seconds, to a tenth. */
+function rounded(ms: number): number {
+  return Math.round(ms / 100) / 10
 }

@@ -46,6 +46,8 @@ export class Mirror implements StateObserver {
   isClockSteady = true
   /** Changes that were given up with the param, because the router had no room for it. */
   evictedChanges = 0
+  /** Values of the hub that were not taken, for the same reason. */
+  unheld = 0
   readonly records = new Map<string, MirrorRecord>()
   /** Comparisons with the hub so far, of all connections: `MirrorRecord.seen` tells in which one it was met last. */
   comparisons = 0
@@ -110,7 +112,8 @@ export class Mirror implements StateObserver {
       return
     }
     const { router, store } = this.parts
-    if (param.expiresAt > router.now) {
+    // Not the time of the turn: params also expire when they are read outside of one.
+    if (param.expiresAt > router.clock.now()) {
       // It had to make room here; at the hub it stays.
       if (record.isDirty) this.evictedChanges++
       this.forget(record)
@@ -142,6 +145,22 @@ export class Mirror implements StateObserver {
     const record = new MirrorRecord(this, address, kind, this.policy.of(address, kind === 'owned'))
     this.records.set(address, record)
     return record
+  }
+
+  /**
+   * The record of an address that the hub speaks of; null when it is none of ours, or when the router has no room for
+   * more params: a hub that never ends must not push out what is here.
+   */
+  recordFromHub(address: string): MirrorRecord | null {
+    const known = this.records.get(address)
+    if (known !== undefined) return known
+    const { store, options } = this.parts.router
+    if (Math.max(store.params.length, this.records.size) >= options.maxParams) {
+      if (this.kindOf(address) !== 'foreign') this.unheld++
+      return null
+    }
+    const record = this.recordAt(address)
+    return record.kind === 'foreign' ? null : record
   }
 
   /** The param at a record's address as the router has it now, null = none. */

@@ -1,8 +1,9 @@
 import { encodeFrame } from '../../../firmware-protocol/wire/frame.ts'
 import type { Channel } from '../../client/channel.ts'
 import type { Clock, Timer } from '../../router/clock.ts'
-import type { Answers, PongOutcome, Request } from './answers.ts'
+import type { Answers, PongOutcome } from './answers.ts'
 import type { FrameRate } from './frame-rate.ts'
+import type { Request } from './hub-request.ts'
 import type { HubSessionCounters, RequestAnswer } from './hub-session.ts'
 
 /** More than this in the channel: the hub, or the line, does not keep up. */

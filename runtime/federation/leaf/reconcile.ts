@@ -34,10 +34,10 @@ export interface LocalSide {
 }
 
 /**
- * `push`: ours goes to the hub. `take`: the hub's is applied here. `same`: both are equal, note the revision. `keep`:
- * nothing has changed. `remove`: the hub's is to go. `forget`: it is gone on both sides.
+ * `push`: ours goes to the hub. `take`: the hub's is applied here. `same`: both are equal, note the revision.
+ * `remove`: the hub's is to go. `forget`: it is gone on both sides.
  */
-export type Outcome = 'push' | 'take' | 'same' | 'keep' | 'remove' | 'forget'
+export type Outcome = 'push' | 'take' | 'same' | 'remove' | 'forget'
 
 /**
  * The decision for one owned address after a connection was made and in every later comparison. `hub` null = its absence
@@ -65,7 +65,8 @@ export function reconcile(
   }
   if (isEqual) return 'same'
   const isKnownRevision = isSameEpoch && hub.revision === local.hubRevision
-  if (isKnownRevision) return local.isDirty ? 'push' : 'keep'
+  // Another value at the known revision, and nothing changed here: the hub let the param go and counts anew.
+  if (isKnownRevision && local.isDirty) return 'push'
   if (hub.isOwnWriter && local.isEditedNow && local.isDirty) return 'push'
   // After a power cut here the hub may have more of our past than we do.
   if (hub.isOwnWriter && isSameEpoch && hub.revision > local.hubRevision) return 'take'

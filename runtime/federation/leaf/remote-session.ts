@@ -50,7 +50,7 @@ export class RemoteSession implements HubSessionHandler {
         session: dialled,
         isOwner: false,
         onForeign: (record, message) => inbound.onForeign(record, message, this.later),
-        onRefused: (address, refusal) => this.refused(address, refusal),
+        onRefused: (address, refusal) => this.parts.refusals.report(address, refusal),
       },
       counters,
     )
@@ -97,13 +97,12 @@ export class RemoteSession implements HubSessionHandler {
   }
 
   onSet(message: SetParam): void {
-    const { mirror, inbound } = this.parts
+    const { inbound } = this.parts
     const { session } = this
     if (message.address === this.heartbeatAddress) this.watch()
     const record = this.recordAt(message.address)
     if (record === null || session === null) return
     inbound.onSet(record, message, () => session.get(record.address), this.later)
-    if (mirror.paramOf(record) === null && !record.isDirty) mirror.changed(record)
   }
 
   onPublish(message: Publish): void {
@@ -124,7 +123,7 @@ export class RemoteSession implements HubSessionHandler {
   }
 
   onRefused(refusal: Refusal): void {
-    this.refused(refusal.address ?? 'a message', refusal)
+    this.parts.refusals.report(refusal.address, refusal)
   }
 
   onEnded({ words }: LinkProblem): void {
@@ -137,8 +136,8 @@ export class RemoteSession implements HubSessionHandler {
 
   /** Own addresses are the other session's. */
   private recordAt(address: string): MirrorRecord | null {
-    const record = this.parts.mirror.recordAt(address)
-    return record.kind === 'remote' || record.kind === 'mirrored' ? record : null
+    const record = this.parts.mirror.recordFromHub(address)
+    return record?.kind === 'owned' ? null : record
   }
 
   private watch(): void {
@@ -156,10 +155,5 @@ export class RemoteSession implements HubSessionHandler {
   private silent(): boolean {
     this.parts.fail('the hub did not answer on the second session; connecting anew')
     return false
-  }
-
-  private refused(address: string, { code, message }: Refusal): void {
-    this.parts.log.warn('the hub refused a message', { address, reason: message, code })
-    this.parts.progress.failed(`the hub does not take ${address}: ${message} (${code})`)
   }
 }
