@@ -6,7 +6,7 @@ import { OpenDatabase } from './open-database.ts'
 import { loadWithoutWriting } from './read-only-state.ts'
 import { salvage } from './salvage.ts'
 import { SCHEMA_VERSION } from './schema.ts'
-import { type Sqlite, type SqliteConnection, SqliteFailure } from './sqlite.ts'
+import { collectGarbage, type Sqlite, type SqliteConnection, SqliteFailure } from './sqlite.ts'
 import { type LoadedState, loadState } from './state-loader.ts'
 import { isUnreadable, problemOf } from './store-problem.ts'
 import { WriteMeter } from './write-meter.ts'
@@ -15,6 +15,8 @@ const RETENTION_INTERVAL_MS = 60_000
 const PRESENCE_INTERVAL_MS = 5_000
 /** After a crash the structure of a database up to this size is checked; it takes some 1.5 ms for each MiB on a PC. */
 const MAX_CHECKED_BYTES = 67_108_864
+/** A state from which on loading it leaves much garbage. */
+const MANY_PARAMS = 5000
 
 type Repaired = Pick<OpenSummary, 'movedTo' | 'recovered'>
 type Send = (message: FromWorker, transfer?: ArrayBuffer[]) => void
@@ -67,6 +69,8 @@ export class DatabaseOwner {
       this.isHandedOut = true
       if (summary.problem === undefined) this.problem = NOT_OPEN
       this.send({ type: 'opened', summary })
+      // The rows of a large state have left as batches; nothing else would clear them away for hours.
+      if (summary.params > MANY_PARAMS) setImmediate(collectGarbage)
     } catch (error) {
       this.problem = problemOf(error, this.file.folder)
       this.send({ type: 'unavailable', problem: this.problem })

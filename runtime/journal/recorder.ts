@@ -9,13 +9,11 @@ import { Durability } from './durability.ts'
 import type { HistoryQueue } from './history-queue.ts'
 import type { JournaledRouter } from './journaled-router.ts'
 import { NOT_RECORDED, THINNED } from './record-rules.ts'
-import type { Slot } from './slot.ts'
+import { CALM_ENTRIES, type Slot } from './slot.ts'
 import type { Slots } from './slots.ts'
 import { hashValue } from './value-hash.ts'
 import type { WearBudget } from './wear.ts'
 
-/** Entries a second of an address that is not busy, where no rule says how many. Extensions reference §8.8. */
-const CALM_ENTRIES = 10
 const BUSY_EVENTS = 1
 /** Entries without a rule of the operator in one commit while the write budget is used up: history gives way first. */
 const SPARED_ENTRIES = 200
@@ -119,7 +117,7 @@ export class Recorder {
   private mayRecord(slot: Slot, rate: number, busyEntries: number): boolean {
     if (rate === 0) return true
     let limit = rate
-    if (rate === THINNED) limit = slot.isBusy ? busyEntries : CALM_ENTRIES
+    if (rate === THINNED) limit = slot.isBusy ? busyEntries : slot.isFlooded ? 1 : CALM_ENTRIES
     if (slot.entries >= limit || (rate === THINNED && this.wear.spares && !this.isLeft())) {
       this.thinned++
       return false

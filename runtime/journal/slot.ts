@@ -5,6 +5,8 @@ import type { RecordRates } from './record-rules.ts'
 /** Seconds in a row with a change after which an address counts as busy: a sensor. */
 export const BUSY_HEAT = 10
 const MAX_HEAT = 20
+/** Entries a second of an address that is not busy, where no rule says how many. Extensions reference §8.8. */
+export const CALM_ENTRIES = 10
 
 /** What the journal keeps for one address, on its entry or, while the table may forget that, by its text. */
 export class Slot {
@@ -27,6 +29,8 @@ export class Slot {
   heat = 0
   /** Entries of the history in this second, and what the value of the last one was. */
   entries = 0
+  /** The second before had more than it may have entries: so may this one, but it gets one. */
+  isFlooded = false
   entryHash = 0
   /** The newest value has no entry yet. */
   isUnrecorded = false
@@ -59,6 +63,7 @@ export class Slot {
     const gap = second - this.second
     if (gap === 1) this.heat = this.heat < MAX_HEAT ? this.heat + 1 : MAX_HEAT
     else this.heat = this.heat > gap ? this.heat - gap : 0
+    this.isFlooded = gap === 1 && (this.isFlooded ? this.entries > 0 : this.entries >= CALM_ENTRIES)
     this.second = second
     this.entries = 0
   }

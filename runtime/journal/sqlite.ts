@@ -91,7 +91,8 @@ async function loadLibsql(): Promise<Sqlite> {
   }
 }
 
-function collectGarbage(): void {
+/** Of this thread, at once. */
+export function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   collect()

@@ -1,10 +1,11 @@
 /** Hot path: `onMessage`. */
 
-import { MessageCode } from '../../firmware-protocol/wire/constants.ts'
+import { MAX_ADDRESS_BYTES, MessageCode } from '../../firmware-protocol/wire/constants.ts'
 import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
+import { putUtf8 } from '../../firmware-protocol/wire/utf8.ts'
 import type { Authorizer } from './access.ts'
 import type { AddressEntry } from './address-table.ts'
 import { Bundles } from './bundles.ts'
@@ -36,7 +37,6 @@ import { Subscriptions } from './subscriptions.ts'
 /** Always the same, and asked for often. */
 const PONG = encodeFrame({ type: 'PONG' })
 const SWEEP_MS = 5000
-const ENCODER = new TextEncoder()
 const MESSAGE_NAMES = Object.keys(MessageCode) as (keyof typeof MessageCode)[]
 
 export interface RouterParts {
@@ -68,6 +68,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly handshakes: Handshakes
   private readonly connections = new Set<Session>()
   private readonly received = new Float64Array(256)
+  private readonly scratch = new Uint8Array(MAX_ADDRESS_BYTES * 3)
   private readonly restoredWriters = new Map<string, Writer>()
   private readonly startedAt: number
   private sweepTimer: Timer | null = null
@@ -191,8 +192,9 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
    */
   restore(stored: StoredParam): AddressEntry | null {
     this.beginTurn()
-    const address = ENCODER.encode(stored.address)
-    const entry = this.intern(address, 0, address.length)
+    const { scratch } = this
+    if (stored.address.length > MAX_ADDRESS_BYTES) return null
+    const entry = this.intern(scratch, 0, putUtf8(scratch, 0, stored.address))
     if (entry === null) return null
     const lifetimeMs = this.store.lifetimeMs(entry, stored.ttlMode, stored.ttlMs)
     const ageMs = Math.max(0, (this.wallUs - stored.timestampUs) / 1000)

@@ -236,7 +236,9 @@ describe('a leaf at an upstream hub with its defects', () => {
     assert.deepEqual(later, [])
     for (let i = 0; i < 20; i++) {
       const address = `/site-a/p${i}`
-      const values = [link.site.get(address), second.get(address), link.hub.params.get(address)?.value].map(shown)
+      const values = [link.site.get(address), second.get(address), link.hub.params.get(address)?.value].map((value) =>
+        shown(value),
+      )
       assert.equal(new Set(values).size, 1, `${address}: ${values}`)
     }
   })

@@ -174,7 +174,7 @@ async function timeWithout(
     const value = site.get(address)
     const allowed = allowedAfter(how, POLICIES[i % 3], mine, theirs, base.get(address))
     if (allowed.length > 0 && !allowed.some((one) => isEqual(one, value)))
-      wrong.push(`${address}: ${shown(value)}, not ${allowed.map(shown)}`)
+      wrong.push(`${address}: ${shown(value)}, not ${allowed.map((value) => shown(value))}`)
   }
   assert.deepEqual(wrong.slice(0, 10), [])
   const cues = remote.events()

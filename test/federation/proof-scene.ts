@@ -239,8 +239,8 @@ export function isEqual(a: Value | undefined, b: Value | undefined): boolean {
   return a === undefined || b === undefined ? a === b : isSameValue(a, b)
 }
 
-export function shown(value: Value | undefined): string {
-  return value === undefined ? 'nothing' : 'value' in value ? String(value.value).slice(0, 40) : value.type
+export function shown(value: Value | undefined, characters = 40): string {
+  return value === undefined ? 'nothing' : 'value' in value ? String(value.value).slice(0, characters) : value.type
 }
 
 function isPayload(address: string, prefix: string): boolean {

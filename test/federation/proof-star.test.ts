@@ -35,7 +35,7 @@ const setsOf = (peer: Peer, address: string) =>
   })
 
 /** SETs that a router has received and messages that it has delivered. */
-const traffic = ({ router }: Site) => [router.stats.messages.SET, router.stats.deliveries]
+const traffic = ({ router }: Site) => [router.statistics.messages.set, router.statistics.deliveries]
 
 const rest = () => new Promise((resolve) => setTimeout(resolve, QUIET_MS))
 
@@ -56,7 +56,7 @@ describe('three leaves around a hub', () => {
     listener.subscribe(1, '/a/**')
     await listener.settle()
     const forwardedBefore = leaves.map((leaf) => leaf.status.forwarded.sets)
-    const hubBefore = hub.router.stats.messages.SET
+    const hubBefore = hub.router.statistics.messages.set
     const times: number[] = []
     for (let i = 0; i < CHANGES; i++) {
       const start = performance.now()
@@ -74,7 +74,7 @@ describe('three leaves around a hub', () => {
     assert.deepEqual([hub, ...leaves].map(traffic), before, 'it goes on although nothing changes')
     const forwarded = leaves.map((leaf, i) => leaf.status.forwarded.sets - forwardedBefore[i])
     assert.deepEqual(forwarded, [CHANGES, 0, 0])
-    const atHub = hub.router.stats.messages.SET - hubBefore
+    const atHub = hub.router.statistics.messages.set - hubBefore
     assert.ok(atHub >= CHANGES && atHub <= CHANGES + 20, `${atHub} SETs at the hub`)
     assert.equal(setsOf(listener, '/a/fader').length, CHANGES)
   })

@@ -99,6 +99,7 @@ export async function sendEvents(
     }
     if (sent.length === 0 || (await session.barrier()).kind !== 'done') return
     if (session.counters.throttled === throttled) for (const event of sent) queue.remove(event)
-    if (sent.length < batch.length) return
+    // Room that came while the barrier was awaited has been told already.
+    if (sent.length < batch.length && !session.canSend) return
   }
 }
