@@ -47,6 +47,13 @@ export class Cable {
     this.isPulled = true
   }
 
+  /** What was on its way when the cable was pulled is gone: the connections of then end. */
+  plug(): void {
+    if (!this.isPulled) return
+    this.isPulled = false
+    this.cut()
+  }
+
   /** Cuts every connection; both ends notice. */
   cut(): void {
     for (const [near, far] of this.pairs) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { Hub } from '../../runtime/federation/hub/hub.ts'
@@ -11,6 +12,8 @@ import type { LeafStatistics } from '../../runtime/federation/leaf/link-status.t
 import { MemoryUplinkStore } from '../../runtime/federation/leaf/memory-uplink-store.ts'
 import { isSameValue, paramValue } from '../../runtime/federation/leaf/param-value.ts'
 import type { UplinkStore } from '../../runtime/federation/leaf/uplink-store.ts'
+import { type RunningJournal, startJournal } from '../../runtime/journal/journal.ts'
+import { defaultJournalOptions } from '../../runtime/journal/journal-options.ts'
 import type { Authorizer } from '../../runtime/router/access.ts'
 import { type Clock, systemClock } from '../../runtime/router/clock.ts'
 import type { LocalSession } from '../../runtime/router/local-session.ts'
@@ -33,6 +36,8 @@ export interface SiteSetup {
   uplink?: Partial<LeafOptions> & { url: string }
   /** Memory of the link; a second site with the same one is the first after a restart. */
   store?: UplinkStore
+  /** Folder of a journal, which is the memory of the link as well; instead of `store`. */
+  journal?: string
   /** Accepts leaves, at `port`. */
   isHub?: boolean
   /** Listens there; 0 = anywhere. Default: it listens only as a hub. */
@@ -54,7 +59,8 @@ export class Site {
   readonly complaints: string[] = []
   /** When a connection to the hub was tried, ms of the site's clock. */
   readonly attempts: number[] = []
-  readonly store: UplinkStore
+  store: UplinkStore
+  journal: RunningJournal | null = null
   port = 0
   private leafOrNull: Leaf | null = null
   private end: () => Promise<void> = async () => {}
@@ -62,6 +68,7 @@ export class Site {
   static async start(t: Test, setup: SiteSetup = {}): Promise<Site> {
     const site = new Site(setup)
     t.after(() => site.stop())
+    if (setup.journal !== undefined) await site.remember(setup.journal)
     if (setup.isHub === true || setup.port !== undefined) await site.listen(setup.port ?? 0)
     if (setup.uplink !== undefined) site.link(setup.uplink, setup.random)
     return site
@@ -174,8 +181,28 @@ export class Site {
 
   async stop(): Promise<void> {
     await this.leafOrNull?.stop()
+    await this.journal?.stop()
     this.router.stop()
     await this.goAway()
+  }
+
+  /** Ends as a power cut would: what no commit has taken along is lost. */
+  async crash(): Promise<void> {
+    await this.journal?.stop(AbortSignal.abort())
+    await this.stop()
+  }
+
+  /** Everything is durable within a second. */
+  private async remember(folder: string): Promise<void> {
+    const { router, log } = this
+    const durability = [{ pattern: '/**', mode: 'batched' as const }]
+    const program = join(process.cwd(), 'dist', 'journal-worker.cjs')
+    this.journal = await startJournal(
+      { ...defaultJournalOptions, folder, durability },
+      { router, clock: router.clock, log, program },
+    )
+    router.journal = this.journal
+    this.store = this.journal.uplink
   }
 
   private link(uplink: Partial<LeafOptions> & { url: string }, random?: () => number): void {

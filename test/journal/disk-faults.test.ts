@@ -48,6 +48,49 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
     assert.equal((await back.snapshot('/batched/many/*')).length, 300)
   })
 
+  it('a disk that is full at the start: what is stored comes back, and is stored on when there is room', async (t) => {
+    const folder = smallDisk(t)
+    if (folder === null) return
+    const first = await PluggedRouter.start(t, folder)
+    const before = await first.connect('writer')
+    for (let i = 0; i < 50; i++) await put(before, `/sync/${i}`, `value ${i}`)
+    const ballast = join(folder, 'ballast')
+    fill(ballast)
+    assert.match(await refusalOf(before, '/sync/0', 'too late'), /^503 .*no space left/)
+    await first.pull()
+
+    const router = await PluggedRouter.start(t, folder)
+    const client = await router.connect('writer')
+    assert.equal((await client.snapshot('/sync/*')).length, 50)
+    assert.equal(await textAt(client, '/sync/0'), 'value 0')
+    // A little fits into what the log had taken already.
+    const large = 'x'.repeat(60_000)
+    await put(client, '/batched/a', large)
+    await tells(client, 'reason', /no space left in/)
+    rmSync(ballast)
+    await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'stored state')
+    await router.pull()
+    const back = await (await PluggedRouter.start(t, folder)).connect('reader')
+    assert.equal((await back.snapshot('/sync/*')).length, 50)
+    assert.equal(await textAt(back, '/batched/a'), large)
+  })
+
+  it('a disk that is full before there is a database: the router serves, and makes one when there is room', async (t) => {
+    const folder = smallDisk(t)
+    if (folder === null) return
+    const ballast = join(folder, 'ballast')
+    fill(ballast)
+    const router = await PluggedRouter.start(t, folder)
+    const client = await router.connect('writer')
+    assert.match(String((await router.journal()).facts.reason), /no space left in/)
+    await put(client, '/batched/a', 'while full')
+    rmSync(ballast)
+    await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'stored state')
+    await router.pull()
+    const back = await (await PluggedRouter.start(t, folder)).connect('reader')
+    assert.equal(await textAt(back, '/batched/a'), 'while full')
+  })
+
   it('a disk that is read-only at the start: what is stored comes back, and is stored on when it can be written to', async (t) => {
     const folder = smallDisk(t)
     if (folder === null) return

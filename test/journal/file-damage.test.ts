@@ -1,13 +1,26 @@
 /** A whole router on files that were damaged while it was not running. */
 import assert from 'node:assert/strict'
-import { appendFileSync, closeSync, existsSync, openSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
+import { SeededRandom } from '../firmware-protocol/seeded-random.ts'
 import { PluggedRouter, temporaryFolder } from './plug.ts'
 import { put, tells, textAt, texts } from './plug-client.ts'
 
+const SEED = Number(process.env.CLASP_PLUG_SEED ?? Date.now() % 1_000_000)
 const PAGE_BYTES = 4096
+const PARAMS = 2000
 
 for (const [name, damage] of Object.entries({
   'cut in the middle': (log: string) => truncateSync(log, Math.floor(statSync(log).size / 2)),
@@ -56,9 +69,13 @@ for (const [name, { damage, least }] of Object.entries({
     damage: (file: string) => overwrite(file, statSync(file).size - PAGE_BYTES, PAGE_BYTES, 0xa5),
     least: 1800,
   },
+  'has a zeroed page of its newest names': {
+    damage: (file: string) => overwrite(file, pageOf(file, '/batched/1999'), PAGE_BYTES, 0),
+    least: 1800,
+  },
   'has lost its second half': {
     damage: (file: string) => truncateSync(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES),
-    least: 0,
+    least: 500,
   },
   'has a zeroed first page': { damage: (file: string) => overwrite(file, 0, PAGE_BYTES, 0), least: 0 },
   'is empty': { damage: (file: string) => truncateSync(file, 0), least: 0 },
@@ -66,16 +83,7 @@ for (const [name, { damage, least }] of Object.entries({
   test(`a database that ${name} is moved aside and named, and what can be read comes back`, async (t) => {
     const folder = temporaryFolder(t)
     const file = join(folder, 'journal.db')
-    const first = await PluggedRouter.start(t, folder)
-    const writer = await first.connect('writer')
-    const text = (i: number) => `value ${i} ${'x'.repeat(i % 50)}`
-    for (let i = 0; i < 2000; i += 200)
-      await writer.bundle(
-        Array.from({ length: 200 }, (_, n): Message => {
-          return { type: 'SET', address: `/batched/${i + n}`, value: { type: 'string', value: text(i + n) } }
-        }),
-      )
-    await first.stop()
+    await storeMany(t, folder)
     damage(file)
 
     const router = await PluggedRouter.start(t, folder)
@@ -90,19 +98,43 @@ for (const [name, { damage, least }] of Object.entries({
     await tells(client, 'movedTo', /damaged-/)
     await tells(client, 'state', /^repaired$/)
     const back = await client.snapshot('/batched/*')
-    t.diagnostic(`${back.length} of 2000 params came back`)
-    assert.ok(back.length >= least, `${back.length} of 2000 params`)
-    for (const { address, value } of back)
-      assert.deepEqual(value, { type: 'string', value: text(Number(address.split('/')[2])) })
+    t.diagnostic(`${back.length} of ${PARAMS} params came back`)
+    assert.ok(back.length >= least, `${back.length} of ${PARAMS} params`)
+    for (const { address, value } of back) assert.deepEqual(value, { type: 'string', value: text(address) })
 
     await put(client, '/sync/new', 'after the repair')
     await router.pull()
     const next = await PluggedRouter.start(t, folder)
     assert.equal((await next.journal()).facts.state, 'durable')
     const again = await next.connect('reader')
-    assert.equal((await again.snapshot('/batched/*')).length, back.length)
+    assert.deepEqual(await again.snapshot('/batched/*'), back)
     assert.equal(await textAt(again, '/sync/new'), 'after the repair')
   })
+}
+
+/** Fills a database and closes it in good order. */
+async function storeMany(t: TestContext, folder: string): Promise<void> {
+  const router = await PluggedRouter.start(t, folder)
+  const writer = await router.connect('writer')
+  for (let i = 0; i < PARAMS; i += 200) {
+    const messages = Array.from({ length: 200 }, (_, n): Message => {
+      const address = `/batched/${i + n}`
+      return { type: 'SET', address, value: { type: 'string', value: text(address) } }
+    })
+    await writer.bundle(messages)
+  }
+  await router.stop()
+}
+
+function text(address: string): string {
+  return `value ${address.slice(9)} ${'x'.repeat(Number(address.split('/')[2]) % 50)}`
+}
+
+/** Where the page begins that holds a text. */
+function pageOf(file: string, text: string): number {
+  const at = readFileSync(file).lastIndexOf(text)
+  assert.ok(at > 0, `${text} is in the file`)
+  return at - (at % PAGE_BYTES)
 }
 
 function overwrite(path: string, at: number, length: number, byte: number): void {
@@ -110,3 +142,23 @@ function overwrite(path: string, at: number, length: number, byte: number): void
   writeSync(file, Buffer.alloc(length, byte), 0, length, at)
   closeSync(file)
 }
+
+test('a repair that is killed again and again is finished by a later start', async (t) => {
+  const random = new SeededRandom(SEED)
+  const folder = temporaryFolder(t)
+  const file = join(folder, 'journal.db')
+  await storeMany(t, folder)
+  overwrite(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES, PAGE_BYTES, 0)
+  const moments = Array.from({ length: 10 }, () => 150 + random.below(300))
+  for (const moment of moments) {
+    const router = new PluggedRouter(t, folder)
+    await new Promise((resolve) => setTimeout(resolve, moment))
+    await router.pull()
+  }
+  t.diagnostic(`CLASP_PLUG_SEED=${SEED}: killed after ${moments.join(', ')} ms`)
+
+  const router = await PluggedRouter.start(t, folder)
+  const back = await (await router.connect('reader')).snapshot('/batched/*')
+  assert.ok(back.length >= 1800, `${back.length} of ${PARAMS} params`)
+  for (const { address, value } of back) assert.deepEqual(value, { type: 'string', value: text(address) })
+})

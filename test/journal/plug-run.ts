@@ -32,6 +32,27 @@ export function pullThePlug(t: TestContext, kills: number, seed: number): Promis
   return new PlugRun(t, seed).run(kills)
 }
 
+/**
+ * Kills a router at random moments while it makes its database, each time in a new folder; the next start must find
+ * nothing to repair. Returns what was wrong.
+ */
+export async function killAtBirth(t: TestContext, kills: number, seed: number): Promise<string[]> {
+  const random = new SeededRandom(seed)
+  const problems: string[] = []
+  for (let kill = 0; kill < kills; kill++) {
+    const folder = temporaryFolder(t)
+    const afterMs = 100 + random.below(300)
+    const unborn = new PluggedRouter(t, folder)
+    await pause(afterMs)
+    await unborn.pull()
+    const router = await PluggedRouter.start(t, folder)
+    const { facts } = await router.journal()
+    if (facts.state !== 'durable') problems.push(`killed after ${afterMs} ms: ${facts.state}: ${facts.reason}`)
+    await router.pull()
+  }
+  return problems
+}
+
 export function told({ seed, kills, starts, counts, slowestStartMs }: PlugReport): string {
   const figures = Object.entries(counts).map(([name, count]) => `${count} ${name}`)
   return `CLASP_PLUG_SEED=${seed}: ${kills} kills, ${starts} starts, the slowest took ${Math.round(slowestStartMs)} ms; ${figures.join(', ')}`
@@ -62,8 +83,8 @@ class PlugRun {
     let kill = 0
     for (; kill < kills && ledger.problems.length === 0; kill++) {
       if (kill % 5 === 4) await this.killAtStart(random.below(400))
-      // Every fifth life is long enough for what is stored within a second.
-      else await this.live(kill % 5 === 2 ? 1700 + random.below(700) : random.below(600), 'pull')
+      // Some lives are long enough for what is stored within a second.
+      else await this.live(kill % 7 === 2 ? 1700 + random.below(700) : random.below(500), 'pull')
     }
     if (ledger.problems.length === 0) {
       await this.live(random.below(600), 'stop')

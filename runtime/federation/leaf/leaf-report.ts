@@ -29,7 +29,10 @@ export function leafReport(
   const name = hub.name === '' ? hub.url : `${hub.url} (${hub.name})`
   const parts = [`${WORDS[state]} ${name} for ${duration(seconds)}`]
   if (state === 'active' && !hub.isPeer) parts.push('it knows no federation: as an ordinary client')
-  if (queue.params + queue.events > 0) parts.push(`${queue.params} params and ${queue.events} events wait`)
+  if (queue.params + queue.events > 0) {
+    const oldest = lagMs > 0 ? `, the oldest for ${duration(Math.round(lagMs / 1000))}` : ''
+    parts.push(`${queue.params} params and ${queue.events} events wait${oldest}`)
+  }
   if (dropped.events > 0) parts.push(`${dropped.events} events were dropped`)
   if (state !== 'active' && lastError !== '') parts.push(lastError)
   return {

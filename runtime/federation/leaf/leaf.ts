@@ -95,6 +95,7 @@ class RunningLeaf implements Leaf {
   private token: string | undefined
   private plainUntil = Number.NEGATIVE_INFINITY
   private isPumpDue = false
+  private isUp = false
   private readonly pause: RetryPause
   private readonly over: Promise<void>
 
@@ -151,7 +152,12 @@ class RunningLeaf implements Leaf {
       statistics: () => this.statistics,
       session: () => this.connection?.session ?? null,
     })
-    this.progress.onChange = () => this.status.publish()
+    this.progress.onChange = () => {
+      const isUp = this.progress.state === 'active'
+      if (isUp && !this.isUp) parts.log.info('connected to the hub', { hub: options.url, router: this.routerId })
+      this.isUp = isUp
+      this.status.publish()
+    }
     signal.addEventListener('abort', this.abort, { once: true })
     if (signal.aborted) this.abort()
     this.over = this.run()
