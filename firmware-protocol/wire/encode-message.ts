@@ -35,12 +35,8 @@ import { Writer } from './writer.ts'
  * range. Layouts: wire reference §6.
  */
 export function encodeMessage(message: Message): Uint8Array {
-  return encodeNested(message, 0)
-}
-
-function encodeNested(message: Message, depth: number): Uint8Array {
   const w = new Writer()
-  writeMessage(w, message, depth)
+  writeMessage(w, message, 0)
   if (w.length > MAX_PAYLOAD_BYTES) {
     throw new EncodeError(`${message.type} takes ${w.length} bytes, a frame holds ${MAX_PAYLOAD_BYTES}`)
   }
@@ -286,8 +282,9 @@ function writeBundle(w: Writer, { messages, timestamp }: Bundle, depth: number):
   w.u16(messages.length, 'count of messages')
   if (timestamp !== undefined) w.u64(timestamp, 'timestamp')
   for (const message of messages) {
-    const inner = encodeNested(message, depth + 1)
-    w.u16(inner.length, 'length of message')
-    w.raw(inner)
+    const at = w.length
+    w.u16(0, 'length of message')
+    writeMessage(w, message, depth + 1)
+    w.patchU16(at, w.length - at - 2, 'length of message')
   }
 }

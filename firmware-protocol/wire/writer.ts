@@ -12,6 +12,11 @@ export class Writer {
     this.bytes[at] = checked(value, 0, 0xff, field)
   }
 
+  /** Overwrites what was written at `at`: a length that is known only behind what it counts. */
+  patchU16(at: number, value: number, field: string): void {
+    this.view.setUint16(at, checked(value, 0, 0xffff, field))
+  }
+
   u16(value: number, field: string): void {
     const at = this.reserve(2)
     this.view.setUint16(at, checked(value, 0, 0xffff, field))

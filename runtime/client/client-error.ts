@@ -67,7 +67,9 @@ export function connectionError(error: Error, url: URL): ClientError {
 /** An ERROR message from the router, as the outcome of what was asked for. */
 export function rejection(what: string, code: number, text: string): ClientError {
   const kind = code === 300 || code === 302 ? 'unauthorized' : 'rejected'
-  return new ClientError(kind, `${what} was refused: ${text} (${code})`, REMEDIES[code] ?? '', code)
+  // Of a disk that is full and a hub that is away the text says it all.
+  const remedy = code === 503 && !/^Too many/.test(text) ? '' : (REMEDIES[code] ?? '')
+  return new ClientError(kind, `${what} was refused: ${text} (${code})`, remedy, code)
 }
 
 const REMEDIES: Record<number, string> = {

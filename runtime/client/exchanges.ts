@@ -86,7 +86,8 @@ export class Exchanges {
   }
 
   private onError({ code, message, address }: ErrorMessage): void {
-    if (code === OVERFLOW) return
+    // With an address it answers a write: applied, but not stored.
+    if (code === OVERFLOW && address === undefined) return
     const at = this.waiting.findIndex(
       ({ exchange, isSpent }) => !isSpent && (address === undefined || exchange.concerns?.(address) === true),
     )

@@ -16,6 +16,8 @@ export async function openStream(
   signal: AbortSignal,
   { ca }: ChannelOptions = {},
 ): Promise<Channel> {
+  // It may have ended while this module was loaded.
+  signal.throwIfAborted()
   // URL keeps the brackets of an IPv6 address, sockets want none.
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   const port = Number(url.port)

@@ -138,12 +138,13 @@ describe('a leaf at a hub that lies or fails', () => {
     const early = hub.params.get('/site-a/x')
     assert.ok(early !== undefined)
     const { revision } = early
+    const editedAtUs = Date.now() * 1000 - 1_000_000
     first.set('/site-a/x', int(2))
     await until(() => equals(hub.params.get('/site-a/x')?.value, int(2)), 'the second value')
     await first.stop()
     const value = new Uint8Array(8)
     new DataView(value.buffer).setBigInt64(0, 1n)
-    const mark: UplinkMark = { hubRevision: revision, flags: MarkFlag.dirty, editedAtUs: Date.now() * 1000 }
+    const mark: UplinkMark = { hubRevision: revision, flags: MarkFlag.dirty, editedAtUs }
     store.marks = () => [['/site-a/x', mark]]
     const second = new LeafBench(t, {
       url: hub.url,

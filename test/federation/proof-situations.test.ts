@@ -36,6 +36,26 @@ describe('a leaf whose hub', () => {
     assert.equal(pushed.length, 20)
   })
 
+  it('12.1 is away is said to be offline here, and a leaf that is away can be told at the hub', async (t) => {
+    const link = await SimulatedLink.start(t)
+    await link.active()
+    const own = '/site-a/_leaf/stage-left'
+    await link.time.until(
+      () => link.hub.params.has(`${own}/hb`) && link.hub.params.has(`${own}/status`),
+      'signs of life',
+    )
+    const here = () => JSON.stringify(link.site.get(`${own}/status`))
+    await link.time.until(() => /online/.test(here()), 'status online')
+    await cut(link)
+    await link.time.until(() => /offline/.test(here()), 'status offline', 5000)
+    await link.hub.reopen({ state: 'kept' })
+    await link.active()
+    await link.time.until(() => /online/.test(here()), 'status online', 5000)
+    await link.site.stop()
+    await link.time.pass(300_000, 1000)
+    assert.equal(link.hub.params.has(`${own}/hb`), false)
+  })
+
   for (const state of ['empty', 'snapshot', 'journal'] as const) {
     it(`12.2-4 comes back with ${state} gets all values as they are now`, async (t) => {
       const link = await SimulatedLink.start(t)

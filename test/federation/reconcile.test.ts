@@ -109,6 +109,14 @@ describe('reconciliation of one address', () => {
         true,
         all('take'),
       ],
+      [
+        'what our earlier session wrote, and was edited here behind it before a restart',
+        hub({ revision: 9, isOwnWriter: true }),
+        local({ isDirty: true, isEditedNow: false, editedAtUs: 1001 }),
+        false,
+        true,
+        all('push'),
+      ],
       ['removed here, gone at the hub', null, local({ state: 'removed', isDirty: true }), false, true, all('forget')],
       [
         'removed here, unchanged at the hub',

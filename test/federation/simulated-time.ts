@@ -1,3 +1,6 @@
+// Loaded beforehand: the runtime does so when it first dials, and simulated time does not wait for the disk.
+import '../../runtime/client/stream-channel.ts'
+import '../../runtime/client/websocket-channel.ts'
 import type { SteppedClock } from '../router/stepped-clock.ts'
 
 /** Turns of the event loop in which the sockets are read and answered between two steps. */

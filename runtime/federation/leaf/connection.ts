@@ -25,6 +25,8 @@ import { Verify } from './verify.ts'
 const FIRST_OWN_SUBSCRIPTION = 1000
 const PAGE_PAUSE_MS = 1000
 const CLOCK_INTERVAL_MS = 3_600_000
+/** A hub tells once in 10 s that it has dropped broadcasts; one that says it all the time is not asked more often. */
+const COMPARE_PAUSE_MS = 10_000
 
 export type Dial = (handler: HubSessionHandler, isPeer: boolean) => Promise<HubSession | LinkProblem>
 
@@ -74,6 +76,9 @@ export class Connection implements HubSessionHandler {
   private isVerifying = false
   /** ERROR 503: what was dropped is found by a comparison, now or as soon as there is one. */
   private hasLostBroadcasts = false
+  private overflow: Timer | null = null
+  /** Start of the last comparison, monotonic ms. */
+  private comparedAt = Number.NEGATIVE_INFINITY
   private isFlushingEvents = false
   private end: ConnectionEnd | null = null
   private readonly ended: Promise<ConnectionEnd>
@@ -89,7 +94,12 @@ export class Connection implements HubSessionHandler {
     this.remote =
       subscribe.length + writeRemote.length === 0
         ? null
-        : new RemoteSession({ ...parts, fail: (words) => this.finish({ kind: 'lost', words }) })
+        : new RemoteSession({
+            ...parts,
+            fail: (words) => this.finish({ kind: 'lost', words }),
+            onRoom: () => this.flushSoon(),
+            onOverflow: () => this.onOverflow(),
+          })
   }
 
   /** Resolves when the connection is over; everything that hung on it has stopped then. */
@@ -122,8 +132,22 @@ export class Connection implements HubSessionHandler {
     if (this.session === null || this.isFlushingEvents) return
     this.isFlushingEvents = true
     const { events, mirror, router } = this.parts
-    await sendEvents(events, this.session, router.clock, (message) => {
-      return this.end === null && this.publish(message, mirror.isOwned(message.address))
+    const { session, remote } = this
+    const used = { own: false, remote: false }
+    await sendEvents(events, router.clock, {
+      publish: (message) => {
+        const isOwned = mirror.isOwned(message.address)
+        if (this.end !== null || !this.publish(message, isOwned)) return false
+        used[isOwned ? 'own' : 'remote'] = true
+        return true
+      },
+      isThrough: async () => {
+        if (used.own && (await session.barrier()).kind !== 'done') return false
+        if (used.remote && (remote === null || !(await remote.barrier()))) return false
+        used.own = used.remote = false
+        return true
+      },
+      throttled: () => session.counters.throttled + (remote?.throttled ?? 0),
     })
     this.isFlushingEvents = false
   }
@@ -165,7 +189,7 @@ export class Connection implements HubSessionHandler {
 
   onOverflow(): void {
     this.hasLostBroadcasts = true
-    this.verifyAll().catch(() => {})
+    this.compareSoon()
   }
 
   onRefused(refusal: Refusal): void {
@@ -178,6 +202,10 @@ export class Connection implements HubSessionHandler {
 
   onRoom(): void {
     this.forwarder?.pump()
+    this.flushSoon()
+  }
+
+  private flushSoon(): void {
     if (this.parts.events.size > 0 && this.parts.progress.state === 'active') this.flushEvents().catch(() => {})
   }
 
@@ -231,12 +259,13 @@ export class Connection implements HubSessionHandler {
       for (const [i, pattern] of options.namespaces.entries()) session.subscribe(FIRST_OWN_SUBSCRIPTION + i, pattern)
       if ((await session.barrier()).kind !== 'done') return this.silent('SUBSCRIBE')
     }
+    // The times of both sides are compared from here on.
+    await clock.measure(session)
+    mirror.isClockSteady = !clock.hasStepped
     if (this.remote !== null && !(await this.remote.start())) return
     if (this.end !== null) return
 
     progress.enter('sync')
-    await clock.measure(session)
-    mirror.isClockSteady = !clock.hasStepped
     const isSameEpoch = await epoch.check(session)
     if (isSameEpoch === undefined) return this.silent('the epoch of the last connection')
     inbound.isSameEpoch = isSameEpoch
@@ -276,19 +305,29 @@ export class Connection implements HubSessionHandler {
     this.remote?.activate(heartbeat.address)
     this.pump()
     await this.flushEvents()
-    if (this.hasLostBroadcasts) await this.verifyAll()
+    if (this.hasLostBroadcasts) this.compareSoon()
+  }
+
+  private compareSoon(): void {
+    if (this.overflow !== null || this.isVerifying || this.parts.progress.state !== 'active') return
+    const { clock } = this.parts.router
+    this.overflow = clock.timer(this.comparedAt + COMPARE_PAUSE_MS - clock.now(), () => {
+      this.overflow = null
+      this.verifyAll().catch(() => {})
+    })
   }
 
   private async verifyAll(): Promise<void> {
     if (this.isVerifying || this.parts.progress.state !== 'active' || this.verify === null) return
     this.isVerifying = true
     this.hasLostBroadcasts = false
+    this.comparedAt = this.parts.router.clock.now()
     const outcome = await this.verify.run(PAGE_PAUSE_MS)
     await this.remote?.verify()
     this.isVerifying = false
     if (outcome === 'lost') this.silent('a request for the state of the namespaces')
     this.pump()
-    if (this.hasLostBroadcasts) await this.verifyAll()
+    if (this.hasLostBroadcasts) this.compareSoon()
   }
 
   private repeat(intervalMs: number, run: () => Promise<void>): void {
@@ -324,6 +363,7 @@ export class Connection implements HubSessionHandler {
     this.end = end
     this.parts.mirror.isActive = false
     for (const timer of this.timers) timer.cancel()
+    this.overflow?.cancel()
     this.stall?.stop()
     this.heartbeat?.stop()
     this.verify?.stop()

@@ -2,7 +2,6 @@ import { DecodeError } from '../../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame } from '../../../firmware-protocol/wire/frame.ts'
 import type { Publish } from '../../../firmware-protocol/wire/message.ts'
 import type { Clock } from '../../router/clock.ts'
-import type { HubSession } from './hub-session.ts'
 import type { OutboxOptions } from './leaf-options.ts'
 import type { UplinkStore } from './uplink-store.ts'
 
@@ -44,14 +43,17 @@ export class EventQueue {
 
   /** `isLatestOnly`: an older one of the same address is replaced. */
   add(message: Publish, expiresAtUs: number, isLatestOnly: boolean): void {
-    if (isLatestOnly) {
-      const older = this.waiting.find((event) => event.message.address === message.address)
-      if (older !== undefined) this.remove(older)
-    }
+    if (isLatestOnly) this.supersede(message.address)
     const frame = encodeFrame(message)
     this.append({ id: this.store.addEvent(frame, expiresAtUs), message, bytes: frame.length, expiresAtUs })
     while (this.waiting.length > this.options.maxEvents || this.bytes > this.options.maxBytes)
       this.drop(this.waiting[0])
+  }
+
+  /** The oldest of an address is not sent any more: there is a newer one. */
+  supersede(address: string): void {
+    const older = this.waiting.find((event) => event.message.address === address)
+    if (older !== undefined) this.remove(older)
   }
 
   /** Up to `count` that are still young enough, oldest first. They stay until `remove`. */
@@ -79,27 +81,30 @@ export class EventQueue {
   }
 }
 
+/** The sessions over which events leave. */
+export interface EventWay {
+  /** False = there is no room now; whoever flushes is told when there is. */
+  publish(message: Publish): boolean
+  /** Resolves when the hub has taken or discarded all that was sent; false = the connection is lost. */
+  isThrough(): Promise<boolean>
+  /** ERRORs 429 so far. */
+  throttled(): number
+}
+
 /**
- * Sends what waits in the queue, a batch at a time, until it is empty or `publish` has no room. What a batch may have lost
- * to ERROR 429, which does not tell what was discarded, is sent again as a whole.
+ * Sends what waits in the queue, a batch at a time, until it is empty or there is no room. What a batch may have lost to
+ * ERROR 429, which does not tell what was discarded, is sent again as a whole.
  */
-export async function sendEvents(
-  queue: EventQueue,
-  session: HubSession,
-  clock: Clock,
-  publish: (message: Publish) => boolean,
-): Promise<void> {
+export async function sendEvents(queue: EventQueue, clock: Clock, way: EventWay): Promise<void> {
   while (queue.size > 0) {
-    const batch = queue.next(BATCH, clock.wallUs())
-    const { throttled } = session.counters
+    const throttled = way.throttled()
     const sent: Waiting[] = []
-    for (const event of batch) {
-      if (!publish(event.message)) break
+    for (const event of queue.next(BATCH, clock.wallUs())) {
+      if (!way.publish(event.message)) break
       sent.push(event)
     }
-    if (sent.length === 0 || (await session.barrier()).kind !== 'done') return
-    if (session.counters.throttled === throttled) for (const event of sent) queue.remove(event)
-    // Room that came while the barrier was awaited has been told already.
-    if (sent.length < batch.length && !session.canSend) return
+    if (sent.length === 0 || !(await way.isThrough())) return
+    if (way.throttled() === throttled) for (const event of sent) queue.remove(event)
+    // Room that came while the answer was awaited has been told already: it is tried once more.
   }
 }

@@ -167,7 +167,8 @@ export class Forwarder {
       })
       return null
     }
-    record.inFlight = { value, localRevision: param?.revision ?? 0, held: null, echoRevision: 0, stored: null }
+    record.mayBeAtHub = true
+    record.inFlight = { value, localRevision: param?.revision ?? 0, held: null, echoRevision: 0 }
     return { type: 'SET', address: record.address, value, ttl: param === null ? REMOVED_TTL : record.rule.ttl }
   }
 
@@ -241,6 +242,7 @@ export class Forwarder {
   /** One that did not arrive with its bundle, or was overwritten at once: tried again by itself, which tells more. */
   private straggler(record: MirrorRecord, inFlight: InFlight): void {
     record.inFlight = null
+    if (record.isForgotten) return
     record.isStraggler = true
     if (inFlight.held !== null) this.parts.onForeign(record, inFlight.held)
   }
@@ -250,7 +252,11 @@ export class Forwarder {
     const { held } = inFlight
     this.counters.acknowledged++
     record.inFlight = null
+    // Evicted meanwhile: the address may have another record by now.
+    if (record.isForgotten) return
     record.hubRevision = revision
+    // A comparison under way may have asked before it was stored.
+    record.seen = mirror.comparisons
     const param = mirror.paramOf(record)
     if (param !== null && param.revision === inFlight.localRevision) mirror.clean(record)
     else if (param === null && inFlight.localRevision === 0) mirror.forget(record)
@@ -262,6 +268,7 @@ export class Forwarder {
   /** It was not stored: it stays to be sent, and what came from the hub meanwhile counts. */
   private giveBack(record: MirrorRecord, inFlight: InFlight): void {
     record.inFlight = null
+    if (record.isForgotten) return
     if (inFlight.held !== null && !isSameValue(inFlight.held.value, inFlight.value))
       this.parts.onForeign(record, inFlight.held)
   }

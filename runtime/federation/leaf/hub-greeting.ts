@@ -33,6 +33,7 @@ export async function greetHub(
   if (signal.aborted) return closedHere(url)
   const isTls = url.protocol === 'wss:' || url.protocol === 'tls:'
   const authorities = isTls && options.ca !== undefined ? await hubAuthorities(options.ca) : undefined
+  if (signal.aborted) return closedHere(url)
   if (authorities !== undefined && 'kind' in authorities) return authorities
   const hello = helloFrame(options)
   if (!(hello instanceof Uint8Array)) return hello

@@ -13,6 +13,8 @@ import { MarkFlag } from './uplink-store.ts'
 /** The writer of params that an upstream hub took from its snapshot file. Federation reference §12.3. */
 const RESTORED = 'restore'
 const NEVER: Ttl = { mode: 'never' }
+/** There is no way to delete: what is to go expires. */
+const SOON_S = 1
 /** An address under the policy `owner-strict` is written back at most so often. */
 const WRITE_BACK_MS = 1000
 
@@ -57,6 +59,8 @@ export class Inbound {
   ): void {
     const revision = Number(message.revision ?? 0)
     const { inFlight } = record
+    // A comparison under way may have asked before it was there.
+    record.seen = this.parts.mirror.comparisons
     if (inFlight !== null) {
       if (isSameValue(message.value, inFlight.value)) inFlight.echoRevision = Math.max(inFlight.echoRevision, revision)
       if (inFlight.held === null || revision >= Number(inFlight.held.revision ?? 0)) inFlight.held = message
@@ -117,7 +121,6 @@ export class Inbound {
     const { inFlight } = record
     if (inFlight !== null) {
       if (isSameValue(hub.value, inFlight.value)) inFlight.echoRevision = Math.max(inFlight.echoRevision, revision)
-      else inFlight.stored = hub
       return
     }
     const param = mirror.paramOf(record)
@@ -181,6 +184,16 @@ export class Inbound {
       return
     }
     local.send({ type: 'SET', address: record.address, value, ttl })
+  }
+
+  /** The hub has no param of others at this address any more: it goes here as well. */
+  letGo(record: MirrorRecord): void {
+    const { mirror, router } = this.parts
+    const param = mirror.paramOf(record)
+    if (param === null) mirror.forget(record)
+    // Unless it is on its way already.
+    else if (param.expiresAt > router.clock.now() + SOON_S * 1000)
+      this.take(record, paramValue(router.store, param), 0, { mode: 'absolute', seconds: SOON_S })
   }
 
   private isSameHere(record: MirrorRecord, value: Value): boolean {

@@ -35,14 +35,18 @@ export class LocalSignals {
     if (kind !== 'owned' && kind !== 'remote') return
     const isOwned = kind === 'owned'
     const mayWait = message.signal === 'event' || message.signal === 'timeline'
-    // Events keep their order: what waits goes first.
-    const isTurn = !mayWait || events.size === 0
-    if (isTurn && connection?.publish(message, isOwned)) return
-    if (!mayWait) return
     const rule = this.policy.of(message.address, isOwned)
-    if (rule.events === 'drop') {
-      this.dropped++
-      return
+    // Where all are to arrive they wait also while the hub is there, until it is certain that it has them.
+    if (rule.events !== 'all' || !mayWait) {
+      if (connection?.publish(message, isOwned)) {
+        if (rule.events === 'latest') events.supersede(message.address)
+        return
+      }
+      if (!mayWait) return
+      if (rule.events === 'drop') {
+        this.dropped++
+        return
+      }
     }
     events.add(message, this.clock.wallUs() + rule.maxAgeMs * 1000, rule.events === 'latest')
     connection?.flushEvents().catch(() => {})

@@ -20,8 +20,6 @@ export interface InFlight {
   held: SetParam | null
   /** Revision of an echo with the value that was sent; 0 = none yet. */
   echoRevision: number
-  /** What the hub said when it was asked. */
-  stored: SnapshotParam | null
 }
 
 /** What the leaf knows of one address. The value is in the router's state and is read when it is sent. */
@@ -45,6 +43,10 @@ export class MirrorRecord implements UplinkMark {
   isStraggler = false
   /** The hub was asked for its value because of a revision that went backwards. */
   isAskedFor = false
+  /** It was sent once, or may have been before this process: what has gone here has to go at the hub as well. */
+  mayBeAtHub = false
+  /** No longer the record of its address; an answer may still be to come. */
+  isForgotten = false
   /** Number of the comparison that has met it last. */
   seen = 0
 

@@ -77,6 +77,7 @@ export class Mirror implements StateObserver {
       record.hubRevision = mark.hubRevision
       record.flags = mark.flags
       record.editedAtUs = mark.editedAtUs
+      record.mayBeAtHub = true
       // What has gone here has no entry, but its mark is to be cleared one day.
       const bytes = encoder.encode(address)
       record.entry = router.intern(bytes, 0, bytes.length)
@@ -119,7 +120,7 @@ export class Mirror implements StateObserver {
       this.forget(record)
       return
     }
-    if (record.hubRevision === 0 && record.inFlight === null && !record.isDirty) {
+    if (record.hubRevision === 0 && !record.mayBeAtHub) {
       this.forget(record)
       return
     }
@@ -132,8 +133,10 @@ export class Mirror implements StateObserver {
 
   refusal(entry: AddressEntry): WriteRefusal | null {
     if (this.isActive) return null
-    const record = this.recordOf(entry)
-    return record.kind === 'remote' && !record.rule.isKept ? HUB_AWAY : null
+    const slot = entry.uplinkSlot as MirrorRecord | null
+    // A write that is refused must leave nothing behind: anybody can make up addresses.
+    if (slot === null || slot.mirror !== this) return this.isRefusedAway(entry.text) ? HUB_AWAY : null
+    return slot.kind === 'remote' && !slot.rule.isKept ? HUB_AWAY : null
   }
 
   /** The record of an address, made if need be. */
@@ -169,7 +172,7 @@ export class Mirror implements StateObserver {
     if (record.entry === null || !record.entry.isKnown) record.entry = router.lookup(record.address)
     const { entry } = record
     if (entry === null) return null
-    entry.uplinkSlot = record
+    if (!record.isForgotten) entry.uplinkSlot = record
     const { param } = entry
     return param === null || param.expiresAt <= router.clock.now() ? null : param
   }
@@ -194,6 +197,7 @@ export class Mirror implements StateObserver {
 
   forget(record: MirrorRecord): void {
     record.flags = 0
+    record.isForgotten = true
     this.records.delete(record.address)
     if (record.entry !== null) {
       if (record.entry.uplinkSlot === record) record.entry.uplinkSlot = null
@@ -213,16 +217,25 @@ export class Mirror implements StateObserver {
     return this.kindOf(address) === 'owned'
   }
 
+  /** The hub was asked for all params of such addresses of others. */
+  isMirrored(address: string): boolean {
+    for (const pattern of this.readable) if (pattern.matches(address)) return true
+    return false
+  }
+
   kindOf(address: string): MirrorKind {
     if (address.startsWith('/_clasp/') || address.startsWith(this.controlPrefix)) return 'foreign'
     if (this.namespaces.matches(address)) return 'owned'
     for (const pattern of this.writable) if (pattern.matches(address)) return 'remote'
-    for (const pattern of this.readable) if (pattern.matches(address)) return 'mirrored'
-    return 'foreign'
+    return this.isMirrored(address) ? 'mirrored' : 'foreign'
   }
 
   outboxOf({ kind }: MirrorRecord): Outbox {
     return kind === 'owned' ? this.parts.owned : this.parts.remote
+  }
+
+  private isRefusedAway(address: string): boolean {
+    return this.kindOf(address) === 'remote' && !this.policy.of(address, false).isKept
   }
 
   private recordOf(entry: AddressEntry): MirrorRecord {

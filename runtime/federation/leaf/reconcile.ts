@@ -68,8 +68,10 @@ export function reconcile(
   // Another value at the known revision, and nothing changed here: the hub let the param go and counts anew.
   if (isKnownRevision && local.isDirty) return 'push'
   if (hub.isOwnWriter && local.isEditedNow && local.isDirty) return 'push'
-  // After a power cut here the hub may have more of our past than we do.
-  if (hub.isOwnWriter && isSameEpoch && hub.revision > local.hubRevision) return 'take'
+  // After a power cut here the hub may have more of our past than we do; or the answer to what we sent did not reach us
+  // any more, and the edit that waited for it is the later one.
+  if (hub.isOwnWriter && isSameEpoch && hub.revision > local.hubRevision)
+    return local.isDirty && local.editedAtUs > hub.timestampUs ? 'push' : 'take'
   if (isSameEpoch && !local.isDirty) return policy === 'owner-strict' ? 'push' : 'take'
   return winner(hub, local, policy) === 'local' ? 'push' : 'take'
 }

@@ -11,12 +11,20 @@ const HEARTBEAT_SUBSCRIPTION = 999
 /** Above the interval of the heartbeat. */
 const SILENCE_FACTOR = 1.25
 
+export interface RemoteParts extends ConnectionParts {
+  fail(words: string): void
+  /** There is room for events again. */
+  onRoom(): void
+  /** The hub has dropped broadcasts. */
+  onOverflow(): void
+}
+
 /**
  * Session B: an ordinary client at the same hub, for the addresses of others, which a federation session may not write.
  * Source: federation.md §13.2, §11.
  */
 export class RemoteSession implements HubSessionHandler {
-  private readonly parts: ConnectionParts & { fail(words: string): void }
+  private readonly parts: RemoteParts
   private session: HubSession | null = null
   private forwarder: Forwarder | null = null
   private heartbeatAddress = ''
@@ -25,7 +33,7 @@ export class RemoteSession implements HubSessionHandler {
   /** Numbers the comparisons. */
   private pass = 0
 
-  constructor(parts: ConnectionParts & { fail(words: string): void }) {
+  constructor(parts: RemoteParts) {
     this.parts = parts
   }
 
@@ -77,16 +85,28 @@ export class RemoteSession implements HubSessionHandler {
     return this.session?.publish(message) ?? false
   }
 
-  /** Subscribing anew brings the state; what does not come back any more has gone at the hub. */
+  /**
+   * Subscribing anew brings the state. What does not come back has gone at a hub like ours; an upstream hub loses large
+   * answers without a word, so there the last known value stays.
+   */
   async verify(): Promise<void> {
     const { session } = this
+    const { mirror, inbound } = this.parts
     if (session === null) return
     this.pass++
+    const comparison = ++mirror.comparisons
+    const { throttled } = this
     for (const [i, pattern] of this.parts.options.subscribe.entries()) {
       session.unsubscribe(FIRST_SUBSCRIPTION + i)
       session.subscribe(FIRST_SUBSCRIPTION + i, pattern)
     }
-    await session.barrier()
+    const { kind } = await session.barrier()
+    // What was discarded had no answer.
+    if (kind !== 'done' || !session.isFederatingHub || this.throttled !== throttled) return
+    for (const record of mirror.records.values()) {
+      if (record.kind === 'owned' || record.seen === comparison || record.isDirty || record.inFlight !== null) continue
+      if (mirror.isMirrored(record.address)) inbound.letGo(record)
+    }
   }
 
   stop(): void {
@@ -106,7 +126,9 @@ export class RemoteSession implements HubSessionHandler {
   }
 
   onPublish(message: Publish): void {
-    if (this.recordAt(message.address) !== null) this.parts.local.send(message)
+    // No record is made: events may have addresses without end.
+    const kind = this.parts.mirror.kindOf(message.address)
+    if (kind === 'remote' || kind === 'mirrored') this.parts.local.send(message)
   }
 
   onSnapshot(params: SnapshotParam[]): void {
@@ -114,12 +136,14 @@ export class RemoteSession implements HubSessionHandler {
     if (this.pass === 0) return
     for (const param of params) {
       const record = this.recordAt(param.address)
-      if (record !== null) this.parts.inbound.compare(param, record)
+      if (record === null) continue
+      record.seen = this.parts.mirror.comparisons
+      this.parts.inbound.compare(param, record)
     }
   }
 
   onOverflow(): void {
-    this.verify().catch(() => {})
+    this.parts.onOverflow()
   }
 
   onRefused(refusal: Refusal): void {
@@ -132,6 +156,17 @@ export class RemoteSession implements HubSessionHandler {
 
   onRoom(): void {
     this.pump()
+    this.parts.onRoom()
+  }
+
+  /** Everything sent so far has been answered, or the session has ended. */
+  async barrier(): Promise<boolean> {
+    return this.session !== null && (await this.session.barrier()).kind === 'done'
+  }
+
+  /** ERRORs 429 so far. */
+  get throttled(): number {
+    return this.session?.counters.throttled ?? 0
   }
 
   /** Own addresses are the other session's. */
