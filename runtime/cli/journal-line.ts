@@ -5,6 +5,7 @@ import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { readValue, writeValue } from '../../firmware-protocol/wire/value-codec.ts'
 import { Writer } from '../../firmware-protocol/wire/writer.ts'
 import type { ExportLine } from '../journal/offline.ts'
+import { TtlMode } from '../router/param.ts'
 import { CommandError } from './command.ts'
 import { jsonLine } from './json-line.ts'
 
@@ -49,7 +50,9 @@ export function importLine(text: string, place: string): ExportLine {
   const value = valueIn(members, fail)
   if (members.kind === 'param') {
     if (value === null) return fail('a param needs a "type" and a "value"')
-    return { kind: 'param', ...common, value, ttlMode: number('ttlMode'), ttlMs: number('ttlMs') }
+    const ttlMode = number('ttlMode')
+    if (!Object.values<number>(TtlMode).includes(ttlMode)) return fail(`"ttlMode" ${ttlMode} is unknown`)
+    return { kind: 'param', ...common, value, ttlMode, ttlMs: number('ttlMs') }
   }
   if (members.kind !== 'entry') fail('"kind" must be "entry" or "param"')
   const signal = string('signal')

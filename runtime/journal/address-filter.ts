@@ -13,6 +13,8 @@ export class AddressFilter {
   private readonly prefix: string
   private readonly ids = new Set<number>()
   private seenUpTo = -1
+  /** Has seen every address once. */
+  isComplete = false
 
   constructor(connection: SqliteConnection, pattern: Pattern) {
     this.pattern = pattern
@@ -33,15 +35,19 @@ export class AddressFilter {
   extend(): boolean {
     if (this.matchesAll) return true
     const [[newest]] = this.newest.all([]) as [[number | null]]
-    if (newest === null || newest <= this.seenUpTo) return true
+    if (newest === null || newest <= this.seenUpTo) {
+      this.isComplete = true
+      return true
+    }
     const rows = this.candidates.all([this.seenUpTo, [...this.prefix].length, this.prefix, PAGE_ROWS]) as [
       number,
       string,
     ][]
     for (const [id, text] of rows) if (this.pattern.matches(text)) this.ids.add(id)
-    const isComplete = rows.length < PAGE_ROWS
-    this.seenUpTo = isComplete ? newest : rows[rows.length - 1][0]
-    return isComplete
+    const isAtEnd = rows.length < PAGE_ROWS
+    this.seenUpTo = isAtEnd ? newest : rows[rows.length - 1][0]
+    this.isComplete ||= isAtEnd
+    return isAtEnd
   }
 
   has(id: number): boolean {

@@ -11,12 +11,16 @@ const MAX_PARAMS = 2000
 const MAX_SYNC_PARAMS = 5000
 const MAX_ENTRIES = 4000
 const MAX_EVENTS = 1000
+/** Nor must large values: a batch that has reached this size takes no further params. */
+const MAX_BATCH_BYTES = 1_048_576
+/** A stop is in a hurry, and nobody waits for an answer any more. */
+const MAX_FINAL_PARAMS = 20_000
 /** Changes that come together are gathered so long, ms. */
 const GATHER_MS = 100
 /** Busy addresses are looked at so often; one that was silent for so many seconds has come to rest. */
 const REST_CHECK_MS = 1000
 const REST_SECONDS = 3
-/** So many that wait for a checkpoint bring it on. */
+/** So many of which some have gone bring a checkpoint on. */
 const MAX_PARKED = 100_000
 /** Credit that is left, and when. */
 export const WEAR_META = 'wear'
@@ -55,6 +59,9 @@ export class Committer {
   private calmAt = Infinity
   private restAt = Infinity
   private checkpointAt = Infinity
+  /** From the front of the lists, what the checkpoint under way is for: what changes meanwhile is for the next one. */
+  private overdueRestless = 0
+  private overdueParked = 0
   private isFlushing = false
   private isOpen = false
   private timer: Timer | null = null
@@ -114,7 +121,7 @@ export class Committer {
     slot.isParked = true
     this.parked.push(slot)
     if (this.checkpointAt === Infinity) this.checkpointAt = this.arm(this.nextCheckpoint())
-    else if (this.parked.size > MAX_PARKED) this.checkpointAt = this.arm(this.parts.clock.now())
+    else if (slot.isOrphan && this.parked.size > MAX_PARKED) this.checkpointAt = this.arm(this.parts.clock.now())
   }
 
   /** A ticket for a SET whose ACK waits; its slot is pending. */
@@ -128,11 +135,14 @@ export class Committer {
     if (this.calmAt === Infinity) this.calmAt = this.arm(this.unpromisedAt())
   }
 
-  /** Calls back when what has happened up to now is in the history, or cannot be. */
+  /**
+   * Calls back when what has happened up to now is in the history, or cannot be. While the write budget is used up, what
+   * waits is not written for that: those who ask often would use up the card.
+   */
   whenRecorded(done: (isStored: boolean) => void): void {
     const { history } = this.parts
     if (!this.isOpen) done(false)
-    else if (history.stored === history.added && !this.hasUnrecorded) done(true)
+    else if (this.parts.wear.spares || (history.stored === history.added && !this.hasUnrecorded)) done(true)
     else {
       this.waiting.push({ commit: this.commits + 1, entries: history.added, done })
       this.isFlushing = true
@@ -208,12 +218,14 @@ export class Committer {
   }
 
   private nextCheckpoint(): number {
-    return this.parts.clock.now() + this.parts.checkpointMs
+    const { clock, wear, checkpointMs } = this.parts
+    const now = clock.now()
+    return now + Math.max(checkpointMs, wear.intervalMs(now))
   }
 
   /** Addresses that are about to be written may bring an entry with them. */
   private get hasUnrecorded(): boolean {
-    return this.underWay !== 0 || this.prompt.size > 0 || (this.calm.size > 0 && !this.parts.wear.spares)
+    return this.underWay !== 0 || this.prompt.size > 0 || this.calm.size > 0
   }
 
   /** When a commit may start that was promised within a second. */
@@ -277,7 +289,7 @@ export class Committer {
   private collect(now: number): void {
     const { history, uplink, wear } = this.parts
     this.coveredTicket = this.drainUrgent()
-    let room = MAX_PARAMS
+    let room = this.writer.isFinal ? MAX_FINAL_PARAMS : MAX_PARAMS
     if (this.promptAt <= now || this.isFlushing || this.writer.isFinal) {
       room = this.drain(this.prompt, room)
       this.promptAt = this.prompt.size > 0 ? now : Infinity
@@ -288,14 +300,8 @@ export class Committer {
       this.calmAt = this.calm.size > 0 ? now : Infinity
     }
     const isCheckpoint = this.checkpointAt <= now || this.writer.isFinal
-    if (this.restAt <= now || isCheckpoint) room = this.settle(now, isCheckpoint, room)
-    if (isCheckpoint) {
-      room = this.drainParked(room)
-      this.checkpointAt = this.parked.size > 0 || room <= 0 ? now : Infinity
-      if (this.checkpointAt === Infinity && this.restless.size > 0) {
-        this.checkpointAt = this.arm(now + this.parts.checkpointMs)
-      }
-    }
+    if (isCheckpoint) this.checkpoint(now, room)
+    else if (this.restAt <= now) this.settle(now, room)
     if (isUnpromisedDue || this.isFlushing || this.writer.batch.records > 0) {
       history.handOver(MAX_ENTRIES, this.writer.writeEntry)
       uplink.write(this.writer.batch, MAX_EVENTS)
@@ -306,6 +312,7 @@ export class Committer {
   /** Returns the last ticket that has nothing left to wait for. */
   private drainUrgent(): number {
     for (let left = MAX_SYNC_PARAMS; left > 0; left--) {
+      if (this.isFull) break
       const slot = this.urgent.shift()
       if (slot === null) return this.lastTicket
       this.writer.write(slot)
@@ -316,7 +323,7 @@ export class Committer {
   }
 
   private drain(list: PendingList, room: number): number {
-    for (; room > 0; room--) {
+    for (; room > 0 && !this.isFull; room--) {
       const slot = list.shift()
       if (slot === null) break
       if (list === this.calm && slot.isBusy && slot.isStored && !this.writer.isFinal) this.unsettle(slot)
@@ -325,29 +332,43 @@ export class Committer {
     return room
   }
 
-  private drainParked(room: number): number {
-    for (; room > 0; room--) {
-      const slot = this.parked.shift()
-      if (slot === null) break
+  private get isFull(): boolean {
+    return this.writer.batch.size >= MAX_BATCH_BYTES
+  }
+
+  /** Writes what is busy and what is parked, in as many commits as it takes. */
+  private checkpoint(now: number, room: number): void {
+    const { restless, parked } = this
+    if (this.overdueRestless + this.overdueParked === 0) {
+      this.overdueRestless = restless.size
+      this.overdueParked = parked.size
+    }
+    for (; room > 0 && this.overdueRestless > 0 && !this.isFull; room--, this.overdueRestless--)
+      this.writer.write(restless.shift() as Slot)
+    for (; room > 0 && this.overdueParked > 0 && !this.isFull; room--, this.overdueParked--) {
+      const slot = parked.shift() as Slot
       slot.isParked = false
       // One that waits elsewhere too is written from there.
       if (!slot.isPending || slot.durability === Durability.memory) this.writer.write(slot)
     }
-    return room
+    this.restAt = restless.size > 0 ? now + REST_CHECK_MS : Infinity
+    if (this.overdueRestless + this.overdueParked > 0) this.checkpointAt = now
+    else this.checkpointAt = restless.size + parked.size > 0 ? this.nextCheckpoint() : Infinity
   }
 
-  /** Writes busy addresses that have come to rest, and at a checkpoint all of them. */
-  private settle(now: number, isCheckpoint: boolean, room: number): number {
+  /** Writes busy addresses that have come to rest; without credit they wait for the checkpoint. */
+  private settle(now: number, room: number): void {
+    const { restless } = this
     const second = Math.floor(now / 1000)
-    for (let left = this.restless.size; left > 0; left--) {
-      const slot = this.restless.shift() as Slot
-      if (room > 0 && (isCheckpoint || second - slot.second >= REST_SECONDS)) {
+    if (this.parts.wear.spares) room = 0
+    for (let left = restless.size; left > 0; left--) {
+      const slot = restless.shift() as Slot
+      if (room > 0 && !this.isFull && second - slot.second >= REST_SECONDS) {
         this.writer.write(slot)
         room--
-      } else this.restless.push(slot)
+      } else restless.push(slot)
     }
-    this.restAt = this.restless.size > 0 ? now + (room > 0 ? REST_CHECK_MS : 0) : Infinity
-    return room
+    this.restAt = restless.size > 0 ? now + REST_CHECK_MS : Infinity
   }
 
   /** Rides along with other records, so that the budget goes on after a restart. */

@@ -34,8 +34,11 @@ export class DatabaseLock {
   }
 
   release(): void {
-    this.connection.exec('ROLLBACK')
-    this.connection.close()
+    try {
+      this.connection.exec('ROLLBACK')
+    } finally {
+      this.connection.close()
+    }
   }
 }
 

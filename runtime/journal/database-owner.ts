@@ -103,8 +103,10 @@ export class DatabaseOwner {
   }
 
   private disown(): void {
-    this.lock?.release()
+    const { lock } = this
+    // Whatever comes of it: a lock that cannot be released is of no use.
     this.lock = null
+    lock?.release()
   }
 
   private create(meter: WriteMeter): void {

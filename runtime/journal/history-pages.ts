@@ -81,9 +81,10 @@ export class HistoryPages {
     const filter = this.filters.get(pattern.text) ?? new AddressFilter(this.connection, pattern)
     this.filters.delete(pattern.text)
     this.filters.set(pattern.text, filter)
-    for (const oldest of this.filters.keys()) {
+    for (const [oldest, { isComplete }] of this.filters) {
       if (this.filters.size <= MAX_FILTERS) break
-      this.filters.delete(oldest)
+      // Those that are still being made would be made anew for ever.
+      if (isComplete) this.filters.delete(oldest)
     }
     return filter
   }

@@ -17,12 +17,20 @@ interface Request {
   lastSeq: number
   isLast: boolean
   isPaused: boolean
+  /** Why something is missing; told at the end. */
+  problem: string | undefined
 }
 
-/** Reads history for those who ask, one page of each at a time: the next is asked for when the last was taken. */
+/**
+ * Reads history for those who ask, one page of each at a time: the next is asked for when the last was taken. The database
+ * has one page to find at a time, so that a commit waits for one at most, however many ask.
+ */
 export class HistoryReader {
   private readonly send: (message: ToWorker) => void
   private readonly requests = new Map<number, Request>()
+  /** Whose next page is being read, 0 = nobody's, and who waits for theirs. */
+  private reading = 0
+  private readonly waiting: number[] = []
   private ids = 0
 
   constructor(send: (message: ToWorker) => void) {
@@ -41,6 +49,7 @@ export class HistoryReader {
       lastSeq: 0,
       isLast: limit <= 0,
       isPaused: false,
+      problem: undefined,
     }
     this.requests.set(id, request)
     sink.resume = () => {
@@ -52,18 +61,24 @@ export class HistoryReader {
   }
 
   onPage({ id, batch, seqs, lastSeq, isLast, problem }: Page): void {
+    if (id === this.reading) {
+      this.reading = 0
+      this.readNext()
+    }
     const request = this.requests.get(id)
     if (request === undefined) return
     request.page = entriesOf(batch, seqs)
     request.next = 0
     request.lastSeq = lastSeq
     request.isLast = isLast
-    if (problem === undefined) this.proceed(id, request)
-    else this.end(id, request, problem)
+    request.problem = problem ?? request.problem
+    this.proceed(id, request)
   }
 
   /** The database is away: nobody gets any more. */
   abandon(problem: string): void {
+    this.reading = 0
+    this.waiting.length = 0
     for (const [id, request] of [...this.requests]) this.end(id, request, problem)
   }
 
@@ -79,13 +94,24 @@ export class HistoryReader {
       }
     }
     if (sink.isCancelled || request.isLast || request.left <= 0) {
-      this.end(id, request)
+      this.end(id, request, request.problem)
       return
     }
     request.page = []
     request.next = 0
-    const maxEntries = Math.min(PAGE_ENTRIES, request.left)
-    this.send({ type: 'replay', id, query: request.query, afterSeq: request.lastSeq, maxEntries })
+    this.waiting.push(id)
+    if (this.reading === 0) this.readNext()
+  }
+
+  private readNext(): void {
+    while (this.reading === 0 && this.waiting.length > 0) {
+      const id = this.waiting.shift() as number
+      const request = this.requests.get(id)
+      if (request === undefined || request.sink.isCancelled) continue
+      this.reading = id
+      const { query, lastSeq, left } = request
+      this.send({ type: 'replay', id, query, afterSeq: lastSeq, maxEntries: Math.min(PAGE_ENTRIES, left) })
+    }
   }
 
   private end(id: number, request: Request, problem?: string): void {

@@ -16,8 +16,9 @@ export class Importer {
   private readonly writer: TableWriter
   private readonly addresses = new Map<string, number>()
   private readonly authors = new Map<string, number>()
-  /** Time of the stored param, by number of its address. */
+  /** Time and revision of the stored param, by number of its address. */
   private readonly times = new Map<number, number>()
+  private readonly revisions = new Map<number, number>()
   private lastAddress = 0
   private lastAuthor = 0
 
@@ -36,6 +37,7 @@ export class Importer {
       // Of several numbers of one text that of the param counts.
       this.addresses.set(address, record.address)
       this.times.set(record.address, record.timestampUs)
+      this.revisions.set(record.address, record.revision)
     }
     if (state.isDamaged)
       throw new SqliteFailure('SQLITE_CORRUPT', 'rows are not what was written; start the router once to repair it')
@@ -71,12 +73,14 @@ export class Importer {
     } else if ((this.times.get(address) ?? -1) >= timestampUs) this.counts.olderParams++
     else {
       const { ttlMode, ttlMs } = line
+      const known = this.revisions.get(address)
       this.writer.param({
         address,
         author,
         code,
         isRemoved: false,
-        revision,
+        // Clients have seen the one that is there: it does not go back.
+        revision: known === undefined ? revision : Math.max(revision, known + 1),
         timestampUs,
         ttlMode,
         ttlMs,

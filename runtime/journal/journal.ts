@@ -29,7 +29,9 @@ const LAST_RETRY_MS = 30_000
 const RESTART_MS = 1000
 /** A start goes on in memory when the database takes longer: it may be repairing itself. */
 const OPEN_LIMIT_MS = 60_000
-const STOP_LIMIT_MS = 5000
+/** A stop gives up when the medium has taken nothing for so long, or after so long altogether. */
+const STOP_SILENCE_MS = 5000
+const STOP_LIMIT_MS = 30_000
 const STATS_AGE_MS = 10_000
 const STOPPING = 'the router is stopping'
 const DAY_US = 86_400_000_000
@@ -182,7 +184,10 @@ export class RunningJournal implements Journal {
     }
   }
 
-  /** Stores what is not stored and closes the database; gives up after five seconds, or when the signal says so. */
+  /**
+   * Stores what is not stored and closes the database; gives up when the medium takes nothing for five seconds, after
+   * half a minute, or when the signal says so.
+   */
   async stop(signal?: AbortSignal): Promise<void> {
     if (this.isStopped) return
     this.isStopped = true
@@ -203,7 +208,14 @@ export class RunningJournal implements Journal {
     const limit = new Promise<void>((resolve) => {
       giveUp = resolve
     })
-    const timer = this.parts.clock.timer(STOP_LIMIT_MS, giveUp)
+    const { clock } = this.parts
+    const giveUpAt = clock.now() + STOP_LIMIT_MS
+    const watch = (stored: number): Timer =>
+      clock.timer(STOP_SILENCE_MS, () => {
+        if (this.committer.stored === stored || clock.now() >= giveUpAt) giveUp()
+        else timer = watch(this.committer.stored)
+      })
+    let timer = watch(this.committer.stored)
     signal?.addEventListener('abort', giveUp, { once: true })
     const finished = new Promise<void>((resolve) => this.committer.finish(resolve)).then(() => this.closed())
     await Promise.race([finished, limit])

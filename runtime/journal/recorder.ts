@@ -74,7 +74,10 @@ export class Recorder {
     const slot = this.slots.of(entry)
     slot.lastRevision = param.revision
     this.slots.orphan(slot)
-    if (!slot.isPending) this.committer.park(slot)
+    if (slot.isPending) return
+    if (param.expiresAt <= this.router.now) this.committer.park(slot)
+    // Evicted: what took its place must not be left out at the next start because this one is still stored.
+    else this.committer.changed(slot)
   }
 
   /** What the uplink keeps with an address has changed. */

@@ -142,6 +142,9 @@ export class Restorer implements BatchVisitor {
     const { slots, ids, committer, writer } = this.parts
     const slot = slots.of(entry)
     ids.know(slot, record.address)
+    // The router began without what is stored here, and is behind it.
+    if (entry.param !== null && record.revision > entry.param.revision)
+      this.floor = Math.max(this.floor, record.revision)
     slot.isStored = false
     if (!record.isRemoved) writer.isStoredAs(slot, record)
     const isSame = slot.isStored && slot.storedRevision === entry.param?.revision

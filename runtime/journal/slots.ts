@@ -42,10 +42,10 @@ export class Slots {
     slot.isOrphan = true
     this.orphans.delete(slot.text)
     this.orphans.set(slot.text, slot)
-    if (this.orphans.size <= MAX_ORPHANS) return
     for (const oldest of this.orphans.values()) {
+      // One whose removal is not written yet is known in the database by its number.
+      if (this.orphans.size <= MAX_ORPHANS || oldest.isPending || oldest.isParked) break
       this.adopt(oldest)
-      break
     }
   }
 

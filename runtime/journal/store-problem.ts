@@ -16,6 +16,8 @@ export function problemOf(error: unknown, folder: string): StoreProblem {
     }
   // SQLite says only that it cannot open or write a file; the folder tells why.
   const kind = kindOf(/^(SQLITE_(CANTOPEN|IOERR)|ENOENT)/.test(code) ? (folderProblem(folder) ?? code) : code)
+  if (/^(ENOTDIR|EEXIST)$/.test(code))
+    return { kind: 'io', words: `${folder} is not a folder, or is below a file: name another one as journal.folder` }
   switch (kind) {
     case 'full':
       return { kind, words: `no space left in ${folder}: free some, or give the journal another folder` }

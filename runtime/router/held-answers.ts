@@ -37,6 +37,8 @@ export class HeldAnswers {
 
   /** The next ACK of this session waits for `ticket`. Tickets rise. */
   expect(session: Session, ticket: number): void {
+    // The echo of its own SET can have been too much for it.
+    if (!session.isOpen) return
     let waiting = this.bySession.get(session)
     if (waiting === undefined) {
       waiting = { frames: [], next: 0, promised: 0, latest: 0 }
@@ -67,7 +69,9 @@ export class HeldAnswers {
     for (const [session, waiting] of this.bySession) this.send(session, waiting, ticket, { code, message })
   }
 
+  /** The session has ended. Under a new identity the connection still gets its answers. */
   forget(session: Session): void {
+    if (session.isOpen) return
     this.bySession.delete(session)
     session.held = null
   }

@@ -38,7 +38,10 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
     await tells(client, 'reason', /^$/)
     assert.match(router.log, /stores again/)
     await put(client, '/sync/after', 'stored too')
-    await router.journalIs(({ pendingParams, pendingEntries }) => pendingParams === 0 && pendingEntries === 0, 'rest')
+    await router.journalIs(
+      ({ pendingParams, pendingEntries, isCommitting }) => !isCommitting && pendingParams === 0 && pendingEntries === 0,
+      'rest',
+    )
     await router.pull()
 
     const back = await (await PluggedRouter.start(t, folder)).connect('reader')
@@ -68,7 +71,10 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
     await put(client, '/batched/a', large)
     await tells(client, 'reason', /no space left in/)
     rmSync(ballast)
-    await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'stored state')
+    await router.journalIs(
+      ({ state, pendingParams, isCommitting }) => !isCommitting && state === 'durable' && pendingParams === 0,
+      'stored state',
+    )
     await router.pull()
     const back = await (await PluggedRouter.start(t, folder)).connect('reader')
     assert.equal((await back.snapshot('/sync/*')).length, 50)
@@ -85,7 +91,10 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
     assert.match(String((await router.journal()).facts.reason), /no space left in/)
     await put(client, '/batched/a', 'while full')
     rmSync(ballast)
-    await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'stored state')
+    await router.journalIs(
+      ({ state, pendingParams, isCommitting }) => !isCommitting && state === 'durable' && pendingParams === 0,
+      'stored state',
+    )
     await router.pull()
     const back = await (await PluggedRouter.start(t, folder)).connect('reader')
     assert.equal(await textAt(back, '/batched/a'), 'while full')
@@ -114,7 +123,7 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
 
     remount(folder, 'rw')
     await router.journalIs(({ state }) => state === 'durable', 'journal that stores again')
-    await router.journalIs(({ pendingParams }) => pendingParams === 0, 'rest')
+    await router.journalIs(({ pendingParams, isCommitting }) => !isCommitting && pendingParams === 0, 'rest')
     await router.pull()
     const back = await (await PluggedRouter.start(t, folder)).connect('reader')
     const found = await back.get('/batched/7')
@@ -145,7 +154,10 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
     assert.equal(await textAt(client, '/sync/0'), 'during')
 
     await card.mountAgain()
-    await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'stored state')
+    await router.journalIs(
+      ({ state, pendingParams, isCommitting }) => !isCommitting && state === 'durable' && pendingParams === 0,
+      'stored state',
+    )
     await put(client, '/sync/after', 'stored')
     await router.pull()
     const back = await (await PluggedRouter.start(t, folder)).connect('reader')
@@ -172,7 +184,10 @@ describe('a router on a disk that fails', { concurrency: true }, () => {
       await tells(client, 'reason', /was deleted while in use/)
       assert.match(router.log, /nothing is stored for now.*was deleted while in use/)
       await put(client, '/batched/during', 'in memory')
-      await router.journalIs(({ state, pendingParams }) => state === 'durable' && pendingParams === 0, 'new database')
+      await router.journalIs(
+        ({ state, pendingParams, isCommitting }) => !isCommitting && state === 'durable' && pendingParams === 0,
+        'new database',
+      )
       await put(client, '/sync/after', 'stored')
       await router.pull()
 

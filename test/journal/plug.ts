@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import type { Client } from '../../runtime/client/client.ts'
 import { connect } from '../../runtime/client/connect.ts'
@@ -9,6 +11,7 @@ import { until } from '../until.ts'
 
 const BUNDLE = join(process.cwd(), 'dist', 'clasp-edge.cjs')
 const START_LIMIT_MS = 60_000
+const PAGE_LIMIT_MS = 15_000
 
 /** Loopback only, nothing expires by itself, everything below /sync and /events goes into the history. */
 const CONFIG = (folder: string) => `
@@ -41,7 +44,8 @@ export interface JournalReport {
 
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'clasp-edge-plug-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  // A router that a failed test has left may still be writing.
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
@@ -62,11 +66,11 @@ export class PluggedRouter {
     const config = join(folder, 'config.yaml')
     writeFileSync(config, CONFIG(journalFolder))
     this.child = spawn(process.execPath, [BUNDLE, 'run', '--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.port ||= Number(/ws:\/\/127\.0\.0\.1:(\d+)\/clasp/.exec(text)?.[1] ?? 0)
+    this.child.stdout?.setEncoding('utf8').on('data', (output: string) => {
+      this.port ||= Number(/ws:\/\/127\.0\.0\.1:(\d+)\/clasp/.exec(output)?.[1] ?? 0)
     })
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.log += text
+    this.child.stderr?.setEncoding('utf8').on('data', (output: string) => {
+      this.log += output
     })
     this.end = new Promise((resolve) => {
       this.child.once('close', () => {
@@ -94,8 +98,8 @@ export class PluggedRouter {
       'router that listens',
       START_LIMIT_MS,
     )
-    const { status } = await fetch(`http://127.0.0.1:${this.port}/readyz`)
-    if (status !== 200) throw new Error(`/readyz answered ${status}`)
+    const page = await this.page('/readyz')
+    if (page !== 'ready\n') throw new Error(`/readyz answered ${page}`)
     return performance.now() - this.startedAt
   }
 
@@ -107,10 +111,18 @@ export class PluggedRouter {
   }
 
   async journal(): Promise<JournalReport> {
-    const report = (await (await fetch(`http://127.0.0.1:${this.port}/status`)).json()) as {
-      parts: { journal: JournalReport }
-    }
+    const report = JSON.parse(await this.page('/status')) as { parts: { journal: JournalReport } }
     return report.parts.journal
+  }
+
+  /** On a connection of its own: the port may have been that of a router that is gone. */
+  private page(path: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const request = get({ host: '127.0.0.1', port: this.port, path, agent: false, timeout: PAGE_LIMIT_MS })
+      request.on('timeout', () => request.destroy(new Error(`no answer to ${path}: ${this.log}`)))
+      request.on('error', reject)
+      request.on('response', (response) => text(response).then(resolve, reject))
+    })
   }
 
   /** Waits until the journal's figures are as wanted. */

@@ -10,8 +10,10 @@ import { wholeOption } from '../option-values.ts'
 import { printable, type Terminal } from '../terminal.ts'
 import { VERSION } from '../version-text.ts'
 
-/** A stop that takes longer is cut short, so that Ctrl-C ends the process within two seconds. */
-const STOP_WITHIN_MS = 1500
+/** Ctrl-C ends the process within two seconds, unless a slow card has much to take: then it says so … */
+const STOP_USUALLY_WITHIN_MS = 1500
+/** … and the stop is cut short after the half minute that the journal takes at most. */
+const STOP_WITHIN_MS = 32_000
 
 export const run = defineCommand({
   usage: '',
@@ -116,6 +118,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 }
 
 async function stop(edge: Edge, log: Log): Promise<void> {
+  const notice = setTimeout(() => {
+    log.info('still stopping: what has changed is being stored; a second Ctrl-C ends this at once')
+  }, STOP_USUALLY_WITHIN_MS)
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(() => {
@@ -124,5 +129,6 @@ async function stop(edge: Edge, log: Log): Promise<void> {
     }, STOP_WITHIN_MS)
   })
   await Promise.race([edge.stop(), late])
+  clearTimeout(notice)
   clearTimeout(timer)
 }
