@@ -21,6 +21,7 @@ const MANY_PARAMS = 5000
 type Repaired = Pick<OpenSummary, 'movedTo' | 'recovered'>
 type Send = (message: FromWorker, transfer?: ArrayBuffer[]) => void
 
+const NOT_A_DATABASE = 'all: it is not a database'
 const NOT_OPEN: StoreProblem = { kind: 'io', words: 'the database is not open' }
 
 /** Owns the database of a folder: opens it in whatever state it is, and does what the router's thread asks for. */
@@ -115,11 +116,13 @@ export class DatabaseOwner {
   }
 
   private openForWriting(meter: WriteMeter): OpenSummary {
-    const connection = this.connect()
+    const whole = this.connect()
+    const connection = whole === NOT_A_DATABASE ? (this.connectedToRest() ?? whole) : whole
     const wasEmpty = typeof connection !== 'string' && isEmpty(connection)
     const loaded = typeof connection === 'string' ? null : this.load(connection)
     const isCrash = !wasEmpty && loaded?.wasClean !== true
-    const isFit = loaded?.isDamaged === false && (!isCrash || this.isSound(connection as SqliteConnection))
+    const isFit =
+      connection === whole && loaded?.isDamaged === false && (!isCrash || this.isSound(connection as SqliteConnection))
     let database = isFit ? this.attach(connection as SqliteConnection, meter) : null
     let repaired: Repaired = {}
     if (database === null) {
@@ -134,7 +137,15 @@ export class DatabaseOwner {
     // Also the proof that the medium takes something.
     database.setMeta({ era: String(summary.era), clean: '0' })
     this.startTimers()
-    return { ...summary, entries: database.entries, lastSeq: database.lastSeq, bytes: meter.take() }
+    return {
+      ...summary,
+      // What could not be read of a damaged one may have been the end of its names.
+      nextAddress: Math.max(summary.nextAddress, database.nextId('addresses')),
+      nextAuthor: Math.max(summary.nextAuthor, database.nextId('authors')),
+      entries: database.entries,
+      lastSeq: database.lastSeq,
+      bytes: meter.take(),
+    }
   }
 
   /** Null = damaged. */
@@ -153,7 +164,7 @@ export class DatabaseOwner {
     // SQLite would take it for a new one, and delete the log.
     if (this.files.isZeroLength()) return 'all: it is empty'
     let connection: SqliteConnection | null = null
-    let reason = 'all: it is not a database'
+    let reason = NOT_A_DATABASE
     try {
       connection = this.connected()
       const version = connection.prepare('PRAGMA user_version').all([])[0][0] as number
@@ -167,6 +178,20 @@ export class DatabaseOwner {
     }
     connection?.close()
     return reason
+  }
+
+  /** A connection to what is left of a file that is shorter than its first page says; SQLite refuses it otherwise. */
+  private connectedToRest(): SqliteConnection | null {
+    const connection = this.sqlite.open(this.files.path)
+    try {
+      connection.exec('PRAGMA writable_schema = ON')
+      connection.prepare('SELECT count(*) FROM sqlite_master').all([])
+      return connection
+    } catch (error) {
+      connection.close()
+      if (isUnreadable(error)) return null
+      throw error
+    }
   }
 
   private connected(): SqliteConnection {
@@ -214,6 +239,8 @@ export class DatabaseOwner {
     const isRepaired = repaired.movedTo !== undefined
     const wasCrash = isRepaired || (isCrash && this.era < 0)
     this.era = Math.max(this.era, (loaded?.era ?? 0) + (wasCrash ? 1 : 0))
+    // What counted the crashes is lost: the hours go on counting for it, faster than any router crashes.
+    if (isRepaired && loaded?.isEraKnown !== true) this.era = Math.max(this.era, hoursSince2020(this.clock.wallUs()))
     return {
       params: loaded?.params ?? 0,
       tombstones: loaded?.tombstones.length ?? 0,
@@ -369,4 +396,9 @@ function isEmpty(connection: SqliteConnection): boolean {
     if (isUnreadable(error)) return false
     throw error
   }
+}
+
+/** 0 where the clock is not set. Two million eras have room in a revision: 228 years. */
+function hoursSince2020(wallUs: number): number {
+  return Math.max(0, Math.floor((wallUs / 1e6 - 1_577_836_800) / 3600))
 }

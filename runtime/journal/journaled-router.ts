@@ -9,6 +9,7 @@ export type JournaledRouter = Pick<
   | 'store'
   | 'lookup'
   | 'restore'
+  | 'endRestore'
   | 'restoreRevision'
   | 'setRevisionFloor'
   | 'releaseAnswers'

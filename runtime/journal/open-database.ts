@@ -77,6 +77,11 @@ export class OpenDatabase {
     return first === 0 ? 0 : this.lastSeq - first + 1
   }
 
+  /** The number for the next new address or author. */
+  nextId(table: 'addresses' | 'authors'): number {
+    return this.number(`SELECT max(id) FROM ${table}`) + 1
+  }
+
   /** The database has been deleted or replaced: what is written goes nowhere. */
   get isGone(): boolean {
     return this.files.inode() !== this.inode

@@ -1,4 +1,5 @@
 import type { AddressEntry } from '../router/address-table.ts'
+import type { Param } from '../router/param.ts'
 import { type BatchVisitor, type ParamRecord, readBatch } from './batch.ts'
 import type { Committer } from './committer.ts'
 import type { JournaledRouter } from './journaled-router.ts'
@@ -105,6 +106,7 @@ export class Restorer implements BatchVisitor {
     this.floor = Math.max(this.floor, summary.era * ERA, seen * ERA)
     router.setRevisionFloor(this.floor)
     if (this.hasOpened) this.findMissing()
+    else for (const param of router.endRestore()) this.parts.committer.park(this.gone(param))
     this.hasOpened = true
     this.clear()
   }
@@ -134,6 +136,15 @@ export class Restorer implements BatchVisitor {
     const slot = entry === null ? slots.ofText(text) : slots.of(entry)
     ids.know(slot, record.address)
     slot.lastRevision = Math.max(slot.lastRevision, record.revision)
+    return slot
+  }
+
+  /** The router has no room for it. */
+  private gone({ entry, revision }: Param): Slot {
+    const { slots } = this.parts
+    const slot = slots.of(entry)
+    slot.lastRevision = revision
+    slots.orphan(slot)
     return slot
   }
 

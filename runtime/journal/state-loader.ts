@@ -23,6 +23,8 @@ export interface LoadedState {
   wasClean: boolean
   /** The era that the stored revisions belong to, at least. */
   era: number
+  /** Not put together from what is left of a damaged database. */
+  isEraKnown: boolean
 }
 
 /** Hands out the stored state in batches: meta and events, then every param behind its address and writer. */
@@ -74,6 +76,7 @@ export function loadState(connection: SqliteConnection, send: (batch: ArrayBuffe
     nextAuthor,
     nextEvent: lastEvent + 1,
     wasClean: metas.get('clean') === '1',
+    isEraKnown: metas.has('era'),
     era: Math.max(
       Number(metas.get('era') ?? Math.floor(greatestRevision / ERA_REVISIONS)),
       // Their addresses begin anew without a revision to go on from.

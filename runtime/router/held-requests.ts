@@ -8,8 +8,8 @@ interface Held {
 }
 
 /**
- * Messages of sessions that are still taking a SNAPSHOT in pages over a slow line: replies keep the order of requests, so
- * they wait, as they would in the line itself if the router stopped reading.
+ * Messages of sessions that are still taking a SNAPSHOT or history in pages: replies keep the order of requests, so they
+ * wait, as they would in the line itself if the router stopped reading.
  */
 export class HeldRequests {
   private readonly handle: (session: Session, bytes: Uint8Array, at: number, stop: number) => void
@@ -37,12 +37,12 @@ export class HeldRequests {
     else held.messages.push(bytes.slice(at, stop))
   }
 
-  /** Handles what was held, up to a message that makes the session wait for a SNAPSHOT again. */
+  /** Handles what was held, up to a message that makes the session wait for a SNAPSHOT or history again. */
   release(session: Session): void {
     const held = this.bySession.get(session)
     if (held === undefined) return
     this.bySession.delete(session)
-    while (held.next < held.messages.length && session.isOpen && !session.isPaging) {
+    while (held.next < held.messages.length && session.isOpen && !session.isPaging && !session.isReplaying) {
       const message = held.messages[held.next++]
       held.bytes -= message.length
       this.handle(session, message, 0, message.length)

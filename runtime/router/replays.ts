@@ -13,7 +13,7 @@ import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import { putUtf8, utf8Length } from '../../firmware-protocol/wire/utf8.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
 import type { Core } from './core.ts'
-import { HeldRequests } from './held-requests.ts'
+import type { HeldRequests } from './held-requests.ts'
 import type { ReplayEntry, ReplaySink } from './journal.ts'
 import type { Session } from './session.ts'
 
@@ -33,10 +33,9 @@ export class Replays {
   private readonly held: HeldRequests
   private readonly scratch = new Uint8Array(HEADER_BYTES + 65_535)
 
-  /** `handle` takes the messages that had to wait. */
-  constructor(core: Core, handle: (session: Session, bytes: Uint8Array, at: number, stop: number) => void) {
+  constructor(core: Core, held: HeldRequests) {
     this.core = core
-    this.held = new HeldRequests(handle, () => core.options.queue.maxBytes)
+    this.held = held
   }
 
   accept(session: Session, message: Replay): void {

@@ -14,6 +14,7 @@ import { Core } from './core.ts'
 import { Fanout } from './fanout.ts'
 import { Gestures } from './gestures.ts'
 import { FEATURES, Handshakes } from './handshakes.ts'
+import { HeldRequests } from './held-requests.ts'
 import type { StoredParam } from './journal.ts'
 import { LegacyPath } from './legacy-path.ts'
 import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './link.ts'
@@ -21,7 +22,7 @@ import { LocalLink } from './local-link.ts'
 import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
 import type { RouterOptions } from './options.ts'
-import { Writer } from './param.ts'
+import { type Param, Writer } from './param.ts'
 import { PeerSignalling } from './peer-signalling.ts'
 import { PublishPath } from './publish-path.ts'
 import { Replays } from './replays.ts'
@@ -61,9 +62,13 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   private readonly schedule: Schedule
   private readonly bundles: Bundles
   private readonly legacy: LegacyPath
-  readonly snapshots = new Snapshots(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
+  private readonly held = new HeldRequests(
+    (session, bytes, at, stop) => this.handle(session, bytes, at, stop),
+    () => this.options.queue.maxBytes,
+  )
+  readonly snapshots = new Snapshots(this, this.held)
   readonly subscriptions = new Subscriptions(this, this.snapshots)
-  private readonly replays = new Replays(this, (session, bytes, at, stop) => this.handle(session, bytes, at, stop))
+  private readonly replays = new Replays(this, this.held)
   private readonly signals = new Signals(this)
   private readonly handshakes: Handshakes
   private readonly connections = new Set<Session>()
@@ -208,6 +213,11 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
       this.restoredWriters.set(stored.writer, writer)
     }
     return this.store.restore(entry, writer, stored, this.now + lifetimeMs - ageMs) === null ? null : entry
+  }
+
+  /** Everything is restored. Returns the params that there was no room for. */
+  endRestore(): Param[] {
+    return this.store.endRestore()
   }
 
   /** The revision of an address whose param has gone. */

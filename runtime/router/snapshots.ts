@@ -9,7 +9,7 @@ import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { AddressEntry } from './address-table.ts'
 import { putBytes, putU16, putU64 } from './bytes.ts'
 import type { Core } from './core.ts'
-import { HeldRequests } from './held-requests.ts'
+import type { HeldRequests } from './held-requests.ts'
 import type { Param } from './param.ts'
 import type { Session } from './session.ts'
 
@@ -64,10 +64,9 @@ export class Snapshots {
   private readonly slices = new Set<Session>()
   private readonly held: HeldRequests
 
-  /** `handle` takes the messages that had to wait. */
-  constructor(core: Core, handle: (session: Session, bytes: Uint8Array, at: number, stop: number) => void) {
+  constructor(core: Core, held: HeldRequests) {
     this.core = core
-    this.held = new HeldRequests(handle, () => core.options.queue.maxBytes)
+    this.held = held
   }
 
   /** Sends all matching params that the session may read. */

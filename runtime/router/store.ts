@@ -260,9 +260,12 @@ export class Store {
     }
   }
 
-  /** Puts back a param as it was stored. `expiresAt` is monotonic ms. An address that has one already is left alone. */
+  /**
+   * Puts back a param as it was stored. `expiresAt` is monotonic ms. An address that has one already is left alone. Also
+   * beyond the limit, until `endRestore`: only then it is known which are the oldest.
+   */
   restore(entry: AddressEntry, writer: Writer, stored: StoredParam, expiresAt: number): Param | null {
-    if (entry.param !== null || this.params.length >= this.options.maxParams) return null
+    if (entry.param !== null) return null
     const param = this.create(entry, writer)
     param.valueRef = this.arena.store(stored.value, 0, stored.value.length)
     param.valueBytes = stored.value.length
@@ -274,6 +277,18 @@ export class Store {
     param.expiresAt = expiresAt
     this.order.touch(param, param.ttlMode !== TtlMode.never)
     return param
+  }
+
+  /** Brings the restored params into the order of their age, and removes and returns the oldest where they are too many. */
+  endRestore(): Param[] {
+    for (const param of [...this.params].sort((a, b) => a.timestampUs - b.timestampUs))
+      this.order.touch(param, param.isEvictable)
+    const removed: Param[] = []
+    while (this.params.length > this.options.maxParams && this.order.oldest !== null) {
+      removed.push(this.order.oldest)
+      if (!this.makeRoom()) return []
+    }
+    return removed
   }
 
   /** The time to live of a param that was just restored, ms; Infinity = it stays. */
@@ -290,8 +305,10 @@ export class Store {
     this.tombstones.delete(address)
     this.tombstones.set(address, revision)
     if (this.tombstones.size <= MAX_TOMBSTONES) return
-    for (const oldest of this.tombstones.keys()) {
+    for (const [oldest, lastRevision] of this.tombstones) {
       this.tombstones.delete(oldest)
+      // Should it come back, it goes on above that.
+      if (lastRevision > this.revisionFloor) this.revisionFloor = lastRevision
       break
     }
   }

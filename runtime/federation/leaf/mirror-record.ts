@@ -1,4 +1,4 @@
-import type { SetParam, SnapshotParam } from '../../../firmware-protocol/wire/message.ts'
+import type { SetParam } from '../../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { AddressEntry } from '../../router/address-table.ts'
 import type { Mirror } from './mirror.ts'
