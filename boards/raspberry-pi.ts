@@ -1,4 +1,5 @@
-import type { BoardKind } from './board.ts'
+import type { Board, BoardKind } from './board.ts'
+import { RASPBERRY_PI_TRAPS } from './raspberry-pi-buses.ts'
 
 /**
  * Model strings as the firmware writes them into the device tree, for example `Raspberry Pi 4 Model B Rev 1.5`.
@@ -6,20 +7,31 @@ import type { BoardKind } from './board.ts'
  */
 const MODELS: readonly [pattern: RegExp, id: string][] = [
   [/^Raspberry Pi Compute Module (\d)(S?)/, 'raspberry-pi-cm'],
-  [/^Raspberry Pi Zero 2/, 'raspberry-pi-zero-2'],
   [/^Raspberry Pi Zero/, 'raspberry-pi-zero'],
   [/^Raspberry Pi (\d+)/, 'raspberry-pi'],
   [/^Raspberry Pi Model/, 'raspberry-pi-1'],
 ]
 
+const board = (id: string, model: string): Board => ({
+  id,
+  model,
+  isSimulated: false,
+  headers: [],
+  chips: [],
+  buses: [],
+  leds: [['ACT', 'led0']],
+  traps: RASPBERRY_PI_TRAPS,
+})
+
+/** Models without a data file of their own: known by name. */
 export const raspberryPi: BoardKind = {
+  board: board('raspberry-pi', 'Raspberry Pi'),
   match(model) {
     for (const [pattern, prefix] of MODELS) {
       const found = pattern.exec(model)
       if (found === null) continue
       const [, generation, suffix = ''] = found
-      const id = generation === undefined ? prefix : `${prefix}-${generation}${suffix.toLowerCase()}`
-      return { id, model, isSimulated: false }
+      return board(generation === undefined ? prefix : `${prefix}-${generation}${suffix.toLowerCase()}`, model)
     }
     return undefined
   },

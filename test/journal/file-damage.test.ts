@@ -162,3 +162,22 @@ test('a repair that is killed again and again is finished by a later start', asy
   assert.ok(back.length >= 1800, `${back.length} of ${PARAMS} params`)
   for (const { address, value } of back) assert.deepEqual(value, { type: 'string', value: text(address) })
 })
+
+test('revisions never go back, not even when nothing of the database can be read any more', async (t) => {
+  const folder = temporaryFolder(t)
+  const address = '/sync/x'
+  let last = 0
+  for (let life = 0; life < 4; life++) {
+    const router = await PluggedRouter.start(t, folder)
+    const client = await router.connect('writer')
+    const { revision } = await client.set(address, { type: 'i64', value: life })
+    assert.ok(Number(revision) > last, `${revision} after ${last}`)
+    last = Number(revision)
+    await router.pull()
+    if (life === 2) {
+      overwrite(join(folder, 'journal.db'), 0, PAGE_BYTES, 0)
+      rmSync(join(folder, 'journal.db-wal'), { force: true })
+    }
+  }
+  assert.ok(Number.isSafeInteger(last))
+})

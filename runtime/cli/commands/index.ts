@@ -33,6 +33,8 @@ export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   monitor: { summary: 'live table of signals', load: async () => (await import('./monitor.ts')).monitor },
   discover: { summary: 'find routers on the network', load: async () => (await import('./discover.ts')).discover },
   bench: { summary: 'measure a running router', load: async () => (await import('./bench.ts')).bench },
+  board: { summary: 'the pins of this board', load: async () => (await import('./board.ts')).board },
+  doctor: { summary: 'what is wrong with this machine', load: async () => (await import('./doctor.ts')).doctor },
   journal,
   firmware,
   simulate,

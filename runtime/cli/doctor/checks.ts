@@ -1,0 +1,28 @@
+import { checkAccess } from './access.ts'
+import { checkBuses } from './buses.ts'
+import { checkCard } from './card.ts'
+import type { CheckResult } from './finding.ts'
+import { checkHeat } from './heat.ts'
+import { checkJournalPlace } from './journal-place.ts'
+import { checkPort } from './port.ts'
+import { checkPower } from './power.ts'
+import { checkSerialConsole } from './serial-console.ts'
+import { checkSoftware } from './software.ts'
+import type { System } from './system.ts'
+import { checkWallClock } from './wall-clock.ts'
+
+/** Every check, in the order in which they are told. `neededBuses`: those that devices of the configuration are on. */
+export function runChecks(system: System, neededBuses?: ReadonlySet<string>): Promise<CheckResult[]> {
+  return Promise.all([
+    checkPower(system),
+    checkHeat(system),
+    checkCard(system),
+    checkWallClock(system),
+    checkAccess(system),
+    checkBuses(system, neededBuses),
+    checkSerialConsole(system),
+    checkJournalPlace(system),
+    checkPort(system),
+    checkSoftware(system),
+  ])
+}
