@@ -15,6 +15,8 @@ export const LIBRARY: string
 export function sizes(values: Record<string, number>): string[]
 /** The simulated microcontroller, dist/simulated-node. Throws what the compiler says when it is not content. */
 export function ensureNative(root?: string): Native
+/** dist/clasp-io, or dist/clasp-io-fake. Throws what the compiler says when it is not content. */
+export function ensureLineHolder(root?: string, isFake?: boolean): Native
 export function cFilesOf(root: string, folder: string): string[]
 /** dist/NAME, compiled anew when a file in the folders of its sources is newer. */
 export function compile(name: string, sources: string[], flags: string[], options?: CompileOptions): Native

@@ -34,6 +34,16 @@ export function ensureNative(root = '.') {
   return compile('simulated-node', sources, ['-O2', ...sizes(SIMULATED), '-lm'], { root })
 }
 
+const LINE_HOLDER = 'devices/io/c'
+
+/** Path of the program that holds GPIO lines, Linux only; `isFake`: one whose lines are files, for tests. */
+export function ensureLineHolder(root = '.', isFake = false) {
+  if (process.platform !== 'linux') return { reason: 'GPIO lines need Linux' }
+  const others = ['clasp-io', 'edges', 'messages', 'outputs', 'gpio_request', isFake ? 'lines_fake' : 'lines_kernel']
+  const sources = others.map((name) => `${LINE_HOLDER}/${name}.c`)
+  return compile(isFake ? 'clasp-io-fake' : 'clasp-io', sources, ['-O2'], { root })
+}
+
 export function cFilesOf(root, folder) {
   return readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.c'))

@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureNative } from './native.mjs'
+import { ensureLineHolder, ensureNative } from './native.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bundle = join(root, 'dist', 'clasp-edge.cjs')
@@ -62,13 +62,21 @@ export async function ensureBuilt() {
   await build()
 }
 
-/** The simulated microcontroller, where there is a C compiler. Without it the simulated board runs inside the router. */
+/**
+ * The programs in C, where there is a compiler: without the simulated microcontroller the simulated board runs inside the
+ * router, without the holder of lines there is no GPIO.
+ */
 function buildNative() {
+  attempt('no simulated microcontroller', () => ensureNative(root))
+  attempt('no GPIO', () => ensureLineHolder(root))
+}
+
+function attempt(consequence, compile) {
   try {
-    const { reason } = ensureNative(root)
-    if (reason !== undefined) console.log(`no simulated microcontroller: ${reason}`)
+    const { reason } = compile()
+    if (reason !== undefined) console.log(`${consequence}: ${reason}`)
   } catch (error) {
-    console.log(`no simulated microcontroller: ${error.message}`)
+    console.log(`${consequence}: ${error.message}`)
   }
 }
 

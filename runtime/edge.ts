@@ -18,6 +18,7 @@ import { journalOptions, leafOptions } from './config/part-options.ts'
 import { ConfigError } from './config/problem.ts'
 import { routerOptions } from './config/router-options.ts'
 import type { Config } from './config/schema.ts'
+import type { DeviceHost } from './devices/device-host.ts'
 import { routerId } from './discovery/router-id.ts'
 import type { Firmware } from './firmware/firmware.ts'
 import { NarrowAcceptor } from './firmware/narrow-acceptor.ts'
@@ -107,6 +108,8 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       stops.push(() => firmware?.stop())
       if (config.http.status) for (const [path, route] of firmware.routes) routes.set(path, route)
     }
+    let devices: DeviceHost | undefined
+    if (config.devices.length > 0) devices = await startDevicesOf(config)
     if (config.hub.accept) {
       const { Hub } = await import('./federation/hub/hub.ts')
       const { hubReport } = await import('./federation/hub/hub-report.ts')
@@ -185,6 +188,8 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       })
       stops.push(() => simulation.stop())
     }
+    // Outputs are safe before the network says goodbye.
+    if (devices !== undefined) stops.push(() => devices.stop())
     isReady = true
     log.info('router started', { name: config.name, port: listener.port, board: board.model })
 
@@ -212,6 +217,20 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       on.journal = started
       stops.push(() => started.stop())
       reports.journal = () => journalReport(started.statistics)
+      return started
+    }
+
+    async function startDevicesOf({ devices: entries, failSafe }: Config): Promise<DeviceHost> {
+      const { startDevices } = await import('./devices/device-host.ts')
+      const { devicesReport } = await import('./devices/devices-report.ts')
+      const { boardPins } = await import('./devices/board-pins.ts')
+      const { findLineProgram } = await import('./devices/line-program.ts')
+      const started = await startDevices(
+        { entries, simulate: isSimulated, watchdogMs: failSafe.watchdog, lingerMs: failSafe.linger },
+        { router, clock, log, program: await findLineProgram(programs), pins: boardPins(board) },
+      )
+      stops.push(() => started.stop())
+      reports.devices = () => devicesReport(started.reports)
       return started
     }
 

@@ -11,13 +11,16 @@ const ALLOWED: Record<string, readonly string[]> = {
   // Stands between transports and router; the transports know it only by the contract `PeerAcceptor`.
   'runtime/firmware': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   // The defaults and the shape of the router's options are the router's own.
-  'runtime/config': ['firmware-protocol', 'runtime/router'],
+  // The drivers say what can be set of a device.
+  'runtime/config': ['firmware-protocol', 'runtime/router', 'devices'],
   // The client dials TCP with the framing that the listener cuts.
   'runtime/client': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   'runtime/discovery': ['firmware-protocol', 'runtime/router'],
   'runtime/journal': ['firmware-protocol', 'runtime/router'],
   // The uplink dials as the client does.
   'runtime/federation': ['firmware-protocol', 'runtime/router', 'runtime/client'],
+  // Retries as the client does.
+  'runtime/devices': ['firmware-protocol', 'runtime/router', 'runtime/client', 'devices', 'boards'],
   'runtime/observability': ['firmware-protocol', 'runtime/router'],
   devices: ['firmware-protocol'],
   boards: [],

@@ -95,6 +95,16 @@ export function whole(options: LeafOptions<number> & { min: number; max: number;
   )
 }
 
+/** A number that may have a fraction. */
+export function decimal(options: LeafOptions<number> & { min: number; max: number; unit?: string }): Field<number> {
+  const { min, max, unit } = options
+  const expected = `a number from ${min} to ${max}${unit === undefined ? '' : ` (${unit})`}`
+  const description = unit === undefined ? options.description : `${options.description} In ${unit}.`
+  return leaf({ ...options, description }, expected, { type: 'number', minimum: min, maximum: max }, (value) =>
+    typeof value === 'number' && value >= min && value <= max ? value : undefined,
+  )
+}
+
 export function oneOf<const T extends string | boolean>(options: LeafOptions<T> & { values: readonly T[] }): Field<T> {
   const { values } = options
   return leaf(

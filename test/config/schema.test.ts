@@ -117,7 +117,14 @@ test('the example file names every key there is, at its default', async () => {
     [2, 1, 1, 1],
   )
   assert.deepEqual({ ...defaultConfig.hub, ...hub }, defaultConfig.hub)
-  const set = { ...config, listen: 0, state, firmware: 0, journal: 0, hub: 0 }
+  assert.deepEqual(
+    config.devices.map(({ name, kind }) => [name, kind]),
+    [
+      ['door', 'switch'],
+      ['pump', 'relay'],
+    ],
+  )
+  const set = { ...config, devices: [], listen: 0, state, firmware: 0, journal: 0, hub: 0 }
   assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0, journal: 0, hub: 0 })
 
   const document = parseDocument(content)

@@ -1,0 +1,131 @@
+import type { SignalDefinition } from '../firmware-protocol/wire/message.ts'
+import type { LineError, Lines } from './io/lines.ts'
+import type { OptionSpecs, OptionsOf } from './options.ts'
+
+/** What a driver publishes and is written: numbers, truth, text, or a map of these. Null: there is no value. */
+export type Plain = number | boolean | string | null | { readonly [key: string]: number | boolean | string | null }
+
+/** One signal of a device. Its address is that of the device, with `/` and its key behind it; the key `''` is the device itself. */
+export interface SignalSpec {
+  readonly type: 'param' | 'event' | 'stream' | 'gesture'
+  readonly datatype: 'bool' | 'i64' | 'f64' | 'string' | 'map'
+  /** As clients see it. */
+  readonly access: 'r' | 'w' | 'rw'
+  /** UCUM-like, bridges.md §2.12: `Cel`, `%`, `Hz`, `deg`, `normalized`. */
+  readonly unit?: string
+  readonly range?: readonly [min: number, max: number]
+  readonly fallback?: Plain
+  readonly description: string
+  /** How often changes go out (bridges.md §2.9). */
+  readonly pace?: Pace
+}
+
+/** Which readings are worth a message. */
+export interface Pace {
+  /** Smallest change, in the unit of the signal. */
+  readonly deadband?: number
+  /** Smallest change as a share of the last value. */
+  readonly deadbandRelative?: number
+  /** An unchanged value is sent again after so long; 0 = never. */
+  readonly heartbeatMs?: number
+  /** Messages a second; the last value always goes out. 0 = no limit. */
+  readonly maxRateHz?: number
+}
+
+/** Time as drivers see it; the runtime hands in its clock. */
+export interface DeviceClock {
+  /** Monotonic milliseconds with a fraction. */
+  now(): number
+  /** Microseconds since the Unix epoch. */
+  wallUs(): number
+  timer(delayMs: number, callback: () => void): { cancel(): void }
+}
+
+/** Why outputs are to be safe. */
+export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'error'
+
+/** What a driver gets to work with. Everything it starts ends with `signal` or in `close`. */
+export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
+  readonly name: string
+  readonly options: OptionsOf<S>
+  readonly lines: Lines
+  /** Files of the kernel, for what has no line: `/sys` or a copy of it in a test. */
+  readonly sysfs: string
+  /** There is no hardware: what has no simulated line is made up by the driver. */
+  readonly isSimulated: boolean
+  readonly clock: DeviceClock
+  readonly signal: AbortSignal
+  /** Sets a param of its own. Null: there is no value at present. */
+  set(key: string, value: Plain): void
+  /** Publishes an event or a sample of a stream. */
+  emit(key: string, payload: Plain): void
+  gesture(key: string, phase: 'start' | 'move' | 'end' | 'cancel', payload: Plain): void
+  /** Tells operators and clients (`…/error`): `code` is a word for machines, `message` says what happened and what to do. */
+  problem(code: string, message: string): void
+  /** The hardware has gone: the device is closed and opened again when it is back. */
+  lost(error: Error | LineError): void
+}
+
+/** A device whose hardware is there. */
+export interface OpenDevice {
+  /** By signal: what a client wrote, already of the declared datatype and within the range. */
+  readonly write?: Readonly<Record<string, (value: Plain) => void>>
+  /** Takes readings, by signal; rejects when the hardware answers nonsense or not at all. Called one at a time. */
+  read?(): Promise<Readonly<Record<string, Plain>>>
+  /** Puts outputs into their safe state. */
+  safe?(reason: SafeReason): void | Promise<void>
+  /** Lets go of the hardware. Outputs are in their safe state then. */
+  close(): void | Promise<void>
+}
+
+/** A driver: one kind of device. */
+export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
+  /** As the configuration calls it. */
+  readonly kind: string
+  readonly description: string
+  /** First level of its usual address: `/gpio/<name>`. */
+  readonly namespace: string
+  readonly options: S
+  /** By key; see `SignalSpec`. */
+  signals(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
+  /** How often `read` is called, ms. Required of those that have it. */
+  readonly sampleMs?: number
+  /** What does not fit together in the options, for the operator; undefined: nothing. */
+  check?(options: OptionsOf<S>): string | undefined
+  /** Rejects with what is missing or wrong: the hardware is tried again later. */
+  open(context: DeviceContext<S>): Promise<OpenDevice>
+}
+
+/** Any driver, for the registry. */
+export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'check' | 'open'> & {
+  signals(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
+  check?(options: Record<string, unknown>): string | undefined
+  open(context: DeviceContext): Promise<OpenDevice>
+}
+
+/** Checks a driver's types and forgets those of its options: the configuration has checked the values. */
+export function defineDevice<S extends OptionSpecs>(kind: DeviceKind<S>): AnyDeviceKind {
+  return kind as unknown as AnyDeviceKind
+}
+
+/** A signal as ANNOUNCE tells it. */
+export function announced(address: string, spec: SignalSpec): SignalDefinition {
+  const { type, datatype, access, unit, range, fallback, description } = spec
+  return {
+    address,
+    type,
+    datatype,
+    access,
+    meta: {
+      unit,
+      range: range === undefined ? undefined : [range[0], range[1]],
+      default: typeof fallback === 'boolean' ? { type: 'bool', value: fallback } : undefined,
+      description,
+    },
+  }
+}
+
+/** For most outputs and inputs. */
+export function boolParam(access: 'r' | 'rw', description: string): SignalSpec {
+  return { type: 'param', datatype: 'bool', access, unit: 'bool', range: [0, 1], description }
+}

@@ -1,0 +1,115 @@
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "gpio_request.h"
+
+static int open_chip(const char *chip) {
+  char path[LINE_NAME + 8];
+  int fd;
+  snprintf(path, sizeof path, "/dev/%s", chip);
+  fd = open(path, O_RDWR | O_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+static int ask(const line_spec *spec, gpio_request *request) {
+  int chip = open_chip(spec->chip), result;
+  if (chip < 0) return chip;
+  result = ioctl(chip, GPIO_GET_LINE, request) < 0 ? -errno : request->fd;
+  close(chip);
+  if (result >= 0) fcntl(result, F_SETFL, O_NONBLOCK);
+  return result;
+}
+
+int line_open_input(const line_spec *spec) {
+  gpio_request request;
+  gpio_request_input(&request, spec);
+  return ask(spec, &request);
+}
+
+int line_open_output(const line_spec *spec) {
+  gpio_request request;
+  gpio_request_output(&request, spec);
+  return ask(spec, &request);
+}
+
+int line_get(int fd, const line_spec *spec) {
+  gpio_values values = {0, 1};
+  (void)spec;
+  return ioctl(fd, GPIO_GET_VALUES, &values) < 0 ? -errno : (int)(values.bits & 1);
+}
+
+int line_set(int fd, const line_spec *spec, bool is_on) {
+  gpio_values values = {is_on ? 1 : 0, 1};
+  (void)spec;
+  return ioctl(fd, GPIO_SET_VALUES, &values) < 0 ? -errno : 0;
+}
+
+static int configure(int fd, const line_spec *spec, bool is_output, bool is_on) {
+  gpio_config config;
+  gpio_configure(&config, spec, is_output, is_on);
+  return ioctl(fd, GPIO_SET_CONFIG, &config) < 0 ? -errno : 0;
+}
+
+int line_release(int fd, const line_spec *spec) { return configure(fd, spec, false, false); }
+
+int line_drive(int fd, const line_spec *spec, bool is_on) { return configure(fd, spec, true, is_on); }
+
+int line_edges(int fd, line_edge *edges, int room) {
+  gpio_event events[64];
+  int want = room < 64 ? room : 64, i;
+  ssize_t size = read(fd, events, (size_t)want * sizeof events[0]);
+  if (size < 0) return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+  for (i = 0; i < (int)((size_t)size / sizeof events[0]); i++) {
+    edges[i].timestamp_ns = events[i].timestamp_ns;
+    edges[i].sequence = events[i].line_sequence;
+    edges[i].is_on = events[i].id == GPIO_RISING;
+  }
+  return i;
+}
+
+static int tell_chip(const char *name, void (*tell)(const line_info *)) {
+  gpio_chip_info chip;
+  uint32_t at;
+  int fd = open_chip(name);
+  if (fd < 0) return fd;
+  memset(&chip, 0, sizeof chip);
+  if (ioctl(fd, GPIO_GET_CHIPINFO, &chip) < 0) chip.lines = 0;
+  chip.label[GPIO_NAME - 1] = 0;
+  for (at = 0; at < chip.lines; at++) {
+    gpio_line_info line;
+    line_info info;
+    memset(&line, 0, sizeof line);
+    line.offset = at;
+    if (ioctl(fd, GPIO_GET_LINEINFO, &line) < 0) continue;
+    line.name[GPIO_NAME - 1] = line.consumer[GPIO_NAME - 1] = 0;
+    info.chip = name;
+    info.label = chip.label;
+    info.offset = at;
+    info.name = line.name;
+    info.consumer = line.consumer[0] == 0 && (line.flags & GPIO_USED) ? "the kernel" : line.consumer;
+    tell(&info);
+  }
+  close(fd);
+  return 0;
+}
+
+int line_list(void (*tell)(const line_info *)) {
+  struct dirent **entries;
+  int count = scandir("/dev", &entries, NULL, versionsort), i, result = -ENOENT;
+  for (i = 0; i < count; i++) {
+    if (strncmp(entries[i]->d_name, "gpiochip", 8) == 0 && strlen(entries[i]->d_name) < LINE_NAME) {
+      int told = tell_chip(entries[i]->d_name, tell);
+      if (result != 0) result = told;
+    }
+    free(entries[i]);
+  }
+  if (count >= 0) free(entries);
+  return result;
+}

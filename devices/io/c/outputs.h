@@ -1,0 +1,46 @@
+/*
+ * All lines, and what outputs do and may not do whatever they are told: longest time on, interlocks, safe states.
+ */
+#ifndef OUTPUTS_H
+#define OUTPUTS_H
+
+#include "lines.h"
+
+enum { MAX_LINES = 256 };
+enum { FREE, INPUT, OUTPUT, GUARD };
+enum { SAFE_OFF, SAFE_ON, SAFE_HOLD, SAFE_RELEASE };
+enum { FORCED_MAX_ON = 1, FORCED_WATCHDOG, FORCED_INTERLOCK };
+
+typedef struct line {
+  uint8_t kind;
+  int fd;
+  line_spec spec;
+  /* Outputs. Times are in ns; 0 = none. */
+  bool is_on, is_released, rejects;
+  uint8_t safe, interlock;
+  uint64_t max_on, dead_time;
+  uint64_t off_by, off_at, on_when;
+  uint32_t pulses_left;
+  uint64_t pulse_half, pulse_next;
+  /* Guards: what is written when it is to be safe. */
+  char content[LINE_NAME];
+} line;
+
+/* By handle. */
+extern line lines[MAX_LINES];
+
+void output_set(uint16_t handle, bool is_on);
+void output_strobe(uint16_t handle, uint32_t us);
+void output_pulses(uint16_t handle, uint32_t count, uint32_t period_us);
+/* Puts one output or guard into its safe state. False: it was there already. */
+bool line_safe(uint16_t handle);
+/* Does what has fallen due. Returns when the next falls due, or 0. */
+uint64_t outputs_run(uint64_t now);
+
+/* Whatever it is: closed and forgotten. */
+void line_free(uint16_t handle);
+
+void tell_forced(uint16_t handle, uint8_t reason);
+void tell_failed(uint16_t handle, int error);
+
+#endif

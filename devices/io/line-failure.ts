@@ -1,0 +1,76 @@
+import { readFile, stat } from 'node:fs/promises'
+import { constants, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { LineError, type LineInfo } from './lines.ts'
+
+const { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, EOPNOTSUPP } = constants.errno
+/** The kernel's own, which has no name outside of it. */
+const ENOTSUPP = 524
+const USUAL_GROUP = 'gpio'
+const RULES_FILE = '/etc/udev/rules.d/70-clasp-edge.rules'
+
+/** What the number that the kernel gave means for a line, and what to do. Without a place: for all lines. Never rejects. */
+export async function explainOpenFailure(
+  line: string,
+  place: Pick<LineInfo, 'chip' | 'offset' | 'consumer'> | undefined,
+  errno: number,
+): Promise<LineError> {
+  if (place === undefined && (errno === ENOENT || errno === 0)) {
+    const message =
+      'this machine has no GPIO chip (/dev/gpiochip*): set simulate: true for the device, or check the board'
+    return new LineError('missing', message)
+  }
+  const isGuard = place !== undefined && place.offset < 0
+  const path = place === undefined ? '/dev/gpiochip0' : isGuard ? place.chip : `/dev/${place.chip}`
+  switch (errno) {
+    case EACCES:
+    case EPERM:
+      return new LineError('denied', await explainDenied(path))
+    case EBUSY: {
+      const who = place?.consumer || 'another program'
+      return new LineError('busy', `${line} is in use by ${who}: stop it, or take another line`)
+    }
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+      return new LineError('missing', `${line}: there is no ${path} at present: is it plugged in and enabled?`)
+    case EINVAL:
+    case EOPNOTSUPP:
+    case ENOTSUPP:
+      return new LineError('unsupported', `${path} cannot do what is set for ${line}: try bias: asis, drive: push-pull`)
+  }
+  return new LineError('failed', `${line} of ${path} cannot be opened (error ${errno}): see dmesg`)
+}
+
+/** Who may use the chip, and the two ways to let this user. `root` is where /etc is. */
+export async function explainDenied(path: string, { root = '/', user = userName() } = {}): Promise<string> {
+  const info = await stat(path).catch(() => undefined)
+  const groups = await readGroups(root)
+  const rule = `put this line into ${RULES_FILE} and start the board again: SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="${USUAL_GROUP}", MODE="0660"`
+  const group = groups.find(({ gid }) => gid === info?.gid)
+  const isUseful = group !== undefined && group.gid !== 0 && info !== undefined && (info.mode & 0o060) === 0o060
+  if (!isUseful) return `not allowed to open ${path}: ${rule}`
+  const what = `not allowed to open ${path}, which belongs to the group ${group.name}`
+  return group.members.includes(user)
+    ? `${what}: ${user} is in this group, but was added after this process started: log in again, or restart the service`
+    : `${what}: run "sudo usermod -aG ${group.name} ${user}" and log in again or restart the service, or ${rule}`
+}
+
+/** Columns: name, password, number, members. See group(5). */
+async function readGroups(root: string): Promise<{ name: string; gid: number; members: string[] }[]> {
+  const text = await readFile(join(root, 'etc/group'), 'utf8').catch(() => '')
+  return text
+    .split('\n')
+    .map((line) => line.split(':'))
+    .filter((columns) => columns.length === 4)
+    .map(([name, , gid, members]) => ({ name, gid: Number(gid), members: members.split(',') }))
+}
+
+/** A user id without an entry in /etc/passwd has no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.())
+  }
+}

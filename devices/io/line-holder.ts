@@ -1,0 +1,352 @@
+import { FromHolder, HolderMessage, type HolderReader, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
+import { HolderProcess, type HolderProcessOptions } from './holder-process.ts'
+import { explainOpenFailure } from './line-failure.ts'
+import { findLine, type HeaderPin } from './line-name.ts'
+import {
+  type Edge,
+  type ForcedReason,
+  type Guard,
+  type GuardRequest,
+  type InputLine,
+  type InputRequest,
+  type Interlock,
+  LineError,
+  type LineInfo,
+  type LineRequest,
+  type Lines,
+  type OutputLine,
+  type OutputRequest,
+} from './lines.ts'
+import { MonotonicOffset } from './monotonic-offset.ts'
+
+export interface LineHolderOptions extends HolderProcessOptions {
+  pins?: readonly HeaderPin[]
+}
+
+const SAFE = ['off', 'on', 'hold', 'release'] as const
+const FORCED: readonly (ForcedReason | undefined)[] = [undefined, 'maxOn', 'watchdog', 'interlock']
+const BIAS = { asis: 0, up: LineFlag.pullUp, down: LineFlag.pullDown, none: LineFlag.biasDisabled }
+const DRIVE = { 'push-pull': 0, 'open-drain': LineFlag.openDrain, 'open-source': LineFlag.openSource }
+
+/** A line, or a guarded file, that the process has or was asked for. */
+interface Held {
+  /** As the configuration calls it. */
+  line: string
+  place: string
+  onOpened(isOn: boolean): void
+  onFailed(errno: number): void
+  onEdge?(isOn: boolean, ns: number, sequence: number): void
+  onForced?(isOn: boolean, reason: ForcedReason): void
+  onLost(error: LineError): void
+  onDone?(): void
+  /** Those who asked for the level. */
+  readonly readers: { resolve(isOn: boolean): void; reject(error: LineError): void }[]
+  onClosed?(): void
+  isOpen: boolean
+  /** Of its last edge. */
+  sequence: number
+}
+
+/**
+ * The lines of the kernel, held by one process beside this one (clasp-io), which knows what is safe. When this process is
+ * killed or hangs, it makes the outputs safe by itself. Started by the first request and again after it ended; those who
+ * had lines then hear of it (`onLost`).
+ */
+export class LineHolder implements Lines {
+  private readonly options: LineHolderOptions
+  private readonly process: HolderProcess
+  private readonly held: (Held | undefined)[] = []
+  private readonly places = new Map<string, string>()
+  private readonly interlocks: string[] = []
+  private readonly listings: { resolve(lines: LineInfo[]): void; reject(error: LineError): void }[] = []
+  private listed: LineInfo[] = []
+  private offset: MonotonicOffset
+
+  constructor(options: LineHolderOptions) {
+    this.options = options
+    this.offset = new MonotonicOffset(options.clock)
+    this.process = new HolderProcess(options, {
+      onStarted: () => {
+        this.offset = new MonotonicOffset(options.clock)
+      },
+      onMessage: (type, body) => this.receive(type, body),
+      onEnded: (error) => this.ended(error),
+    })
+  }
+
+  /** Process number of clasp-io; undefined: it does not run. */
+  get pid(): number | undefined {
+    return this.process.pid
+  }
+
+  async list(): Promise<LineInfo[]> {
+    this.process.run()
+    return new Promise((resolve, reject) => {
+      this.listings.push({ resolve, reject })
+      this.send(new HolderMessage(ToHolder.list))
+    })
+  }
+
+  async input(request: InputRequest): Promise<InputLine> {
+    const info = await this.find(request)
+    const { held, handle, opened } = this.hold(request, info)
+    // Whoever asked has to have the line before its first edges.
+    let early: Edge[] | null = []
+    held.onEdge = (isOn, ms, sequence) => {
+      const edge = { isOn, atMs: this.offset.local(ms), sequence }
+      if (early === null) request.onEdge(edge)
+      else early.push(edge)
+    }
+    const message = addressed(ToHolder.input, handle, info, request)
+    this.send(message.u32(flagsOf(request)).u32(Math.round(request.debounceMs * 1000)))
+    const isOn = await opened
+    setImmediate(() => {
+      const edges = early ?? []
+      early = null
+      for (const edge of edges) request.onEdge(edge)
+    })
+    return { isOn, read: () => this.read(handle, held), close: () => this.close(handle, held) }
+  }
+
+  async output(request: OutputRequest): Promise<OutputLine> {
+    const info = await this.find(request)
+    const { held, handle, opened } = this.hold(request, info)
+    held.onForced = (isOn, reason) => request.onForced(isOn, reason)
+    const { interlock, safe, isOn, maxOnMs, drive } = request
+    this.send(
+      addressed(ToHolder.output, handle, info, request)
+        .u32(flagsOf(request) | DRIVE[drive])
+        .u8(isOn ? 1 : 0)
+        .u8(SAFE.indexOf(safe))
+        .u32(maxOnMs)
+        .u8(this.interlockNumber(interlock))
+        .u8(interlock?.mode === 'reject' ? 1 : 0)
+        .u32(interlock?.deadTimeMs ?? 0),
+    )
+    await opened
+    const tell = (type: number) => new HolderMessage(type).u16(handle)
+    const sendOpen = (message: HolderMessage) => {
+      if (held.isOpen) this.send(message)
+    }
+    return {
+      set: (on) => sendOpen(tell(ToHolder.set).u8(on ? 1 : 0)),
+      strobe: (us) => sendOpen(tell(ToHolder.strobe).u16(us)),
+      pulses: (count, periodUs, onDone) => {
+        held.onDone = onDone
+        sendOpen(tell(ToHolder.pulses).u32(count).u32(periodUs))
+      },
+      read: () => this.read(handle, held),
+      close: () => this.close(handle, held),
+    }
+  }
+
+  async guard({ path, safe, onForced, onLost }: GuardRequest): Promise<Guard> {
+    this.process.run()
+    const owner = { line: path, consumer: '', onLost }
+    const { held, handle, opened } = this.hold(owner, { chip: path, offset: -1, consumer: '' })
+    held.onForced = (_isOn, reason) => onForced(reason)
+    const tell = (text: string) => this.send(new HolderMessage(ToHolder.guard).u16(handle).text(path).text(text))
+    tell(safe)
+    await opened
+    return {
+      change: (text) => {
+        if (held.isOpen) tell(text)
+      },
+      close: () => this.close(handle, held),
+    }
+  }
+
+  /** Makes all outputs safe and lets go of all lines. */
+  stop(): Promise<void> {
+    return this.process.stop()
+  }
+
+  private async find({ line }: LineRequest): Promise<LineInfo> {
+    return findLine(line, await this.list(), this.options.pins)
+  }
+
+  /** Takes a handle; `opened` settles with the answer to the message that is sent next. */
+  private hold(
+    { line, consumer, onLost }: Pick<LineRequest, 'line' | 'consumer' | 'onLost'>,
+    info: Pick<LineInfo, 'chip' | 'offset' | 'consumer'>,
+  ) {
+    let handle = this.held.indexOf(undefined)
+    if (handle < 0) handle = this.held.length
+    if (handle >= MAX_LINES) throw new LineError('failed', `more than ${MAX_LINES} lines: use fewer devices`)
+    const place = placeOf(info)
+    const user = this.places.get(place)
+    if (user !== undefined) {
+      throw new LineError('busy', `${line} is used by ${user} already: give ${consumer} another line`)
+    }
+    let held: Held | undefined
+    const opened = new Promise<boolean>((resolve, reject) => {
+      held = {
+        line,
+        place,
+        isOpen: false,
+        sequence: 0,
+        readers: [],
+        onOpened: resolve,
+        onFailed: (errno) => {
+          this.release(handle)
+          explainOpenFailure(line, info, errno).then(reject)
+        },
+        onLost: (error) => {
+          reject(error)
+          onLost(error)
+        },
+      }
+      this.held[handle] = held
+    })
+    this.places.set(place, consumer)
+    return { held: held as unknown as Held, handle, opened }
+  }
+
+  private release(handle: number): void {
+    const held = this.held[handle]
+    if (held === undefined) return
+    this.places.delete(held.place)
+    held.isOpen = false
+    this.held[handle] = undefined
+  }
+
+  private read(handle: number, held: Held): Promise<boolean> {
+    if (!held.isOpen) return Promise.reject(new LineError('lost', `${held.line} is closed`))
+    return new Promise((resolve, reject) => {
+      held.readers.push({ resolve, reject })
+      this.send(new HolderMessage(ToHolder.read).u16(handle))
+    })
+  }
+
+  private close(handle: number, held: Held): Promise<void> {
+    if (!held.isOpen) return Promise.resolve()
+    held.isOpen = false
+    return new Promise((resolve) => {
+      held.onClosed = resolve
+      this.send(new HolderMessage(ToHolder.close).u16(handle))
+    })
+  }
+
+  private interlockNumber(interlock: Interlock | undefined): number {
+    if (interlock === undefined) return 0
+    const known = this.interlocks.indexOf(interlock.name)
+    return known >= 0 ? known + 1 : this.interlocks.push(interlock.name)
+  }
+
+  private send(message: HolderMessage): void {
+    this.process.send(message)
+  }
+
+  private ended(error: LineError): void {
+    for (const { reject } of this.listings.splice(0)) reject(error)
+    for (const [handle, held] of this.held.entries()) {
+      if (held === undefined) continue
+      const isWanted = held.onClosed === undefined
+      this.release(handle)
+      for (const { reject } of held.readers.splice(0)) reject(error)
+      held.onClosed?.()
+      if (isWanted) held.onLost(error)
+    }
+  }
+
+  private receive(type: number, body: HolderReader): void {
+    switch (type) {
+      case FromHolder.line:
+        this.listed.push({
+          chip: body.text(),
+          label: body.text(),
+          offset: body.u32(),
+          name: body.text(),
+          consumer: body.text(),
+        })
+        return
+      case FromHolder.listed:
+        this.onListed(body.u32())
+        return
+      case FromHolder.time:
+        this.offset.learn(body.ms())
+        return
+      case FromHolder.lost:
+        this.onMessagesLost()
+        return
+    }
+    const handle = body.u16()
+    const held = this.held[handle]
+    if (held !== undefined) this.receiveFor(held, handle, type, body)
+  }
+
+  private receiveFor(held: Held, handle: number, type: number, body: HolderReader): void {
+    if (type === FromHolder.edge) {
+      const isOn = body.u8() !== 0
+      const ms = body.ms()
+      held.sequence = body.u32()
+      held.onEdge?.(isOn, ms, held.sequence)
+    } else if (type === FromHolder.level) {
+      held.readers.shift()?.resolve(body.u8() !== 0)
+    } else if (type === FromHolder.forced) {
+      const isOn = body.u8() !== 0
+      const reason = FORCED[body.u8()]
+      // It keeps outputs safe until it hears that this is known here.
+      if (reason === 'watchdog') this.send(new HolderMessage(ToHolder.resume))
+      if (reason !== undefined) held.onForced?.(isOn, reason)
+    } else if (type === FromHolder.done) {
+      held.onDone?.()
+    } else if (type === FromHolder.opened) {
+      held.isOpen = true
+      held.onOpened(body.u8() !== 0)
+    } else if (type === FromHolder.closed) {
+      this.release(handle)
+      held.onClosed?.()
+    } else if (type === FromHolder.failed) {
+      this.onFailed(held, handle, body.u32())
+    }
+  }
+
+  private onFailed(held: Held, handle: number, errno: number): void {
+    if (!held.isOpen && held.onClosed === undefined) {
+      held.onFailed(errno)
+      return
+    }
+    const error = new LineError('lost', `${held.line} does not work any more (error ${errno}): is it still there?`)
+    for (const { reject } of held.readers.splice(0)) reject(error)
+    if (held.onClosed !== undefined) return
+    this.send(new HolderMessage(ToHolder.close).u16(handle))
+    held.isOpen = false
+    held.onClosed = () => {}
+    held.onLost(error)
+  }
+
+  private onListed(errno: number): void {
+    const lines = this.listed.splice(0)
+    const asked = this.listings.shift()
+    if (asked === undefined) return
+    if (lines.length > 0) asked.resolve(lines)
+    else explainOpenFailure('', undefined, errno).then((error) => asked.reject(error))
+  }
+
+  /** Edges went missing: the level says what counts. */
+  private onMessagesLost(): void {
+    for (const [handle, held] of this.held.entries()) {
+      if (held?.onEdge === undefined || !held.isOpen) continue
+      const atMs = this.options.clock.now()
+      this.read(handle, held).then(
+        (isOn) => held.onEdge?.(isOn, this.offset.remote(atMs), held.sequence),
+        () => {
+          // Whoever has the line hears that it is lost.
+        },
+      )
+    }
+  }
+}
+
+function placeOf({ chip, offset }: { chip: string; offset: number }): string {
+  return offset < 0 ? chip : `${chip}:${offset}`
+}
+
+function addressed(type: number, handle: number, info: LineInfo, { consumer }: LineRequest): HolderMessage {
+  return new HolderMessage(type).u16(handle).text(info.chip).text(consumer.slice(0, 31)).u32(info.offset)
+}
+
+function flagsOf({ activeLow, bias }: LineRequest): number {
+  return (activeLow ? LineFlag.activeLow : 0) | BIAS[bias]
+}

@@ -1,0 +1,79 @@
+/**
+ * What can be set of a device, as data: the configuration checks it and shows it to editors, the driver gets the checked
+ * values. Durations are milliseconds here and texts such as `500ms` in the file.
+ */
+export interface OptionSpec<T = unknown> {
+  readonly type: 'flag' | 'whole' | 'number' | 'duration' | 'choice' | 'text' | 'line' | 'name'
+  readonly description: string
+  /** Undefined: it may be left out, or must be given (`isRequired`). */
+  readonly fallback: T
+  readonly isRequired?: boolean
+  readonly unit?: string
+  /** Of numbers, in `unit`; of durations, in milliseconds. */
+  readonly min?: number
+  readonly max?: number
+  /** Of a choice. */
+  readonly values?: readonly string[]
+}
+
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>
+
+/** The checked values of a set of options. */
+export type OptionsOf<S extends OptionSpecs> = { [K in keyof S]: S[K] extends OptionSpec<infer T> ? T : never }
+
+interface Range {
+  min: number
+  max: number
+  unit?: string
+}
+
+export function flag(description: string, fallback: boolean): OptionSpec<boolean> {
+  return { type: 'flag', description, fallback }
+}
+
+export function whole(description: string, fallback: number, range: Range): OptionSpec<number> {
+  return { type: 'whole', description, fallback, ...range }
+}
+
+/** A number that may have a fraction. */
+export function number(description: string, fallback: number, range: Range): OptionSpec<number> {
+  return { type: 'number', description, fallback, ...range }
+}
+
+/** Milliseconds. */
+export function duration(
+  description: string,
+  fallbackMs: number,
+  range: { minMs: number; maxMs: number },
+): OptionSpec<number> {
+  return { type: 'duration', description, fallback: fallbackMs, min: range.minMs, max: range.maxMs }
+}
+
+export function choice<const T extends string>(description: string, fallback: T, values: readonly T[]): OptionSpec<T> {
+  return { type: 'choice', description, fallback, values }
+}
+
+export function text(description: string): OptionSpec<string | undefined> {
+  return { type: 'text', description, fallback: undefined }
+}
+
+/** A name within the configuration, such as that of an interlock: lower-case letters, digits, `_` and `-`. */
+export function name(description: string): OptionSpec<string | undefined> {
+  return { type: 'name', description, fallback: undefined }
+}
+
+/**
+ * A GPIO line, which the device cannot do without: by name (`GPIO17`), as chip and offset (`gpiochip0:17`), or as a pin of
+ * the board's header (`pin 11`).
+ */
+export function gpioLine(description: string): OptionSpec<string> {
+  return { type: 'line', description, fallback: '', isRequired: true }
+}
+
+export function optional<T>(spec: OptionSpec<T>): OptionSpec<T | undefined> {
+  return { ...spec, fallback: undefined, isRequired: false }
+}
+
+export function required<T>(spec: OptionSpec<T>): OptionSpec<T> {
+  return { ...spec, isRequired: true }
+}

@@ -1,0 +1,257 @@
+import type { AnyDeviceKind } from '../../devices/device.ts'
+import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
+import { deviceKinds } from '../../devices/index.ts'
+import { isLineName } from '../../devices/io/line-name.ts'
+import type { OptionSpec } from '../../devices/options.ts'
+import { addressProblem } from '../../firmware-protocol/wire/address.ts'
+import {
+  checkedText,
+  decimal,
+  duration,
+  type Field,
+  flag,
+  object,
+  oneOf,
+  optional,
+  required,
+  type SourceNode,
+  text,
+  whole,
+} from './fields.ts'
+import { nearest } from './nearest.ts'
+import type { Problem } from './problem.ts'
+
+const NAME = /^[a-z0-9_-]{1,32}$/
+const HOUR_MS = 3_600_000
+const LIMIT = 1e12
+
+const name = (description: string) =>
+  checkedText({
+    description,
+    fallback: '',
+    expected: 'up to 32 lower-case letters, digits, _ and -',
+    check: (value) => (NAME.test(value) ? undefined : `"${value}" is not a name`),
+  })
+
+const line = (description: string) =>
+  checkedText({
+    description: `${description} A name (GPIO17), chip and offset (gpiochip0:17), or a pin of the header (pin 11).`,
+    fallback: '',
+    expected: 'a line such as GPIO17, gpiochip0:17 or pin 11',
+    check: (value) => (isLineName(value) ? undefined : `"${value}" names no line`),
+  })
+
+const description = optional(text({ description: 'What clients show as its description.', fallback: '' }))
+
+/** What every device can be told. */
+const usual = {
+  name: required(name('Its name, which is part of its address.')),
+  kind: required(
+    text({
+      description: `What it is: ${deviceKinds.map(({ kind }) => kind).join(', ')}.`,
+      fallback: '',
+    }),
+  ),
+  address: optional(
+    checkedText({
+      description: 'Its address, instead of the usual one of its kind.',
+      fallback: '',
+      expected: 'an address such as /garden/pump',
+      check: (value) => (value.includes('*') ? 'an address has no wildcards' : addressProblem(value)),
+    }),
+  ),
+  description,
+  simulate: optional(
+    flag({ description: 'Make it up instead of using hardware; as the router does when left out.', fallback: false }),
+  ),
+}
+
+const signalSettings = {
+  median: optional(whole({ description: 'The middle one of so many readings counts.', fallback: 1, min: 1, max: 99 })),
+  gain: optional(decimal({ description: 'Readings are multiplied by it.', fallback: 1, min: -LIMIT, max: LIMIT })),
+  offset: optional(decimal({ description: 'Is added to readings then.', fallback: 0, min: -LIMIT, max: LIMIT })),
+  deadband: optional(
+    decimal({
+      description: 'Smaller changes are not told. In the unit of the signal.',
+      fallback: 0,
+      min: 0,
+      max: LIMIT,
+    }),
+  ),
+  heartbeat: optional(
+    duration({
+      description: 'An unchanged value is told again after so long; 0s = never.',
+      fallback: 0,
+      minMs: 0,
+      maxMs: 24 * HOUR_MS,
+    }),
+  ),
+  maxRate: optional(decimal({ description: 'Messages a second; 0 = no limit.', fallback: 0, min: 0, max: 1000 })),
+}
+
+function optionField(spec: OptionSpec): Field<unknown> {
+  const field = plainField(spec)
+  if (spec.isRequired) return required(field)
+  return spec.fallback === undefined ? optional(field) : field
+}
+
+function plainField({
+  type,
+  description,
+  fallback,
+  min = -LIMIT,
+  max = LIMIT,
+  unit,
+  values = [],
+}: OptionSpec): Field<unknown> {
+  const numeric = { description, fallback: typeof fallback === 'number' ? fallback : 0, min, max }
+  const textual = typeof fallback === 'string' ? fallback : ''
+  switch (type) {
+    case 'flag':
+      return flag({ description, fallback: fallback === true })
+    case 'whole':
+      return whole({ ...numeric, unit })
+    case 'number':
+      return decimal({ ...numeric, unit })
+    case 'duration':
+      return duration({ description, fallback: numeric.fallback, minMs: Math.max(0, min), maxMs: max })
+    case 'choice':
+      return oneOf({ description, fallback: textual, values })
+    case 'line':
+      return line(description)
+    case 'name':
+      return name(description)
+    case 'text':
+      return text({ description, fallback: textual })
+  }
+}
+
+/** The settings of one kind of device, as an object of the configuration. */
+function kindField(kind: AnyDeviceKind): Field<Record<string, unknown>> {
+  const options = Object.entries(kind.options).map(([key, spec]) => [key, optionField(spec)] as const)
+  const signals = Object.fromEntries(
+    signalKeys(kind).map((key) => [key, object('How a signal is told.', signalSettings)] as const),
+  )
+  const members: Record<string, Field<unknown>> = {
+    ...usual,
+    kind: { ...usual.kind, jsonSchema: { description: usual.kind.description, const: kind.kind } },
+    ...(kind.sampleMs !== undefined && {
+      every: duration({
+        description: 'Time between readings.',
+        fallback: kind.sampleMs,
+        minMs: 10,
+        maxMs: 24 * HOUR_MS,
+      }),
+    }),
+    ...Object.fromEntries(options),
+    signals: object('How its readings are filtered and told, by signal.', signals),
+  }
+  return object(kind.description, members) as Field<Record<string, unknown>>
+}
+
+/** Those that there are with the default options. */
+function signalKeys(kind: AnyDeviceKind): string[] {
+  const fallbacks = Object.fromEntries(Object.entries(kind.options).map(([key, spec]) => [key, spec.fallback]))
+  const specs = Object.entries(kind.signals(fallbacks))
+  return specs.filter(([, { type }]) => type === 'param').map(([key]) => (key === '' ? OWN_SIGNAL : key))
+}
+
+function readEntry(fields: ReadonlyMap<string, Field<Record<string, unknown>>>, node: SourceNode, problems: Problem[]) {
+  const members = node.entries()
+  const kindNode = members?.find(({ key }) => key === 'kind')?.node
+  if (members === undefined || kindNode === undefined) {
+    const missing = members === undefined ? 'this is not a device' : 'kind is missing'
+    problems.push(problemAt(node, `${node.path}: ${missing}`, `expected name, kind and the settings of that kind`))
+    return undefined
+  }
+  const kind = deviceKinds.find((one) => one.kind === kindNode.value)
+  if (kind === undefined) {
+    const names = [...fields.keys()]
+    const near = typeof kindNode.value === 'string' ? nearest(kindNode.value, names) : undefined
+    const remedy = `${near === undefined ? '' : `did you mean "${near}"? `}allowed: ${names.join(', ')}`
+    problems.push(problemAt(kindNode, `${kindNode.path}: there is no kind of device ${show(kindNode.value)}`, remedy))
+    return undefined
+  }
+  const before = problems.length
+  const values = (fields.get(kind.kind) as Field<Record<string, unknown>>).read(node, problems)
+  const { name, address, description, simulate, every, signals } = values
+  const options = Object.fromEntries(Object.keys(kind.options).map((key) => [key, values[key]]))
+  const conflict = problems.length === before ? kind.check?.(options) : undefined
+  if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change one of the two'))
+  return { name, kind: kind.kind, address, description, simulate, every, options, signals } as DeviceEntry
+}
+
+/** What two devices cannot share: a name, an address, or a line. */
+function checkShared(entries: readonly { entry: DeviceEntry; node: SourceNode }[], problems: Problem[]): void {
+  const users = new Map<string, string>()
+  const claim = (thing: string, { entry, node }: { entry: DeviceEntry; node: SourceNode }) => {
+    const user = users.get(thing)
+    if (user === undefined) users.set(thing, entry.name)
+    else problems.push(problemAt(node, `${node.path}: ${thing} is used by ${user} already`, 'give it another one'))
+  }
+  for (const one of entries) {
+    const { entry } = one
+    const kind = deviceKinds.find(({ kind }) => kind === entry.kind) as AnyDeviceKind
+    claim(`the address ${entry.address ?? `/${kind.namespace}/${entry.name}`}`, one)
+    for (const [key, { type }] of Object.entries(kind.options)) {
+      if (type === 'line' && entry.options[key] !== '') claim(`the line ${entry.options[key]}`, one)
+    }
+  }
+}
+
+const kindFields = new Map(deviceKinds.map((kind) => [kind.kind, kindField(kind)]))
+
+/** Hardware that is wired to the board. */
+export const devices: Field<DeviceEntry[]> = {
+  kind: 'list',
+  description: 'Devices that are wired to this board.',
+  fallback: [],
+  needsRestart: true,
+  expected: 'a list (lines that start with "- ") of devices, each with name and kind',
+  jsonSchema: {
+    description: 'Devices that are wired to this board.',
+    type: 'array',
+    items: { oneOf: [...kindFields.values()].map(({ jsonSchema }) => jsonSchema) },
+    default: [],
+  },
+  read(node, problems) {
+    const items = node.items()
+    if (items === undefined) {
+      problems.push(problemAt(node, `${node.path}: this is not a list`, `expected ${this.expected}`))
+      return []
+    }
+    const entries = items.flatMap((item) => {
+      const entry = readEntry(kindFields, item, problems)
+      return entry === undefined ? [] : [{ entry, node: item }]
+    })
+    checkShared(entries, problems)
+    return entries.map(({ entry }) => entry)
+  },
+}
+
+/** When outputs take their safe states without being told. */
+export const failSafe = object('Outputs of devices when the router does not answer.', {
+  watchdog: duration({
+    description: 'Outputs take their safe states when the router hangs for so long.',
+    // Safe within 100 ms, with something left for the kernel to wake up clasp-io.
+    fallback: 90,
+    minMs: 20,
+    maxMs: 60_000,
+    needsRestart: true,
+  }),
+  linger: duration({
+    description: 'How long safe outputs are held after the router was killed; until then a new one finds them busy.',
+    fallback: 3000,
+    minMs: 0,
+    maxMs: 600_000,
+    needsRestart: true,
+  }),
+})
+
+function problemAt({ line, column }: SourceNode, message: string, remedy: string): Problem {
+  return { line, column, message, remedy }
+}
+
+function show(value: unknown): string {
+  return value === undefined || value === null ? 'nothing' : JSON.stringify(value)
+}

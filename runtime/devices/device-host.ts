@@ -1,0 +1,98 @@
+import type { SafeReason } from '../../devices/device.ts'
+import type { DeviceEntry } from '../../devices/device-entry.ts'
+import { deviceKinds } from '../../devices/index.ts'
+import { LineHolder } from '../../devices/io/line-holder.ts'
+import type { HeaderPin } from '../../devices/io/line-name.ts'
+import type { Lines } from '../../devices/io/lines.ts'
+import { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import type { Clock } from '../router/clock.ts'
+import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import type { Log } from '../router/log.ts'
+import { DeviceRunner, type RunnerReport } from './device-runner.ts'
+import { MessageBudget } from './message-budget.ts'
+
+/** Bridges.md §20.1: no input floods the router, however it bounces. */
+const MESSAGES_PER_DEVICE = 200
+const MESSAGES_PER_NODE = 2000
+/** Spreads the phases of any number of devices evenly. */
+const GOLDEN = 0.618033988749895
+
+export interface DeviceOptions {
+  entries: readonly DeviceEntry[]
+  /** Those that do not say themselves. */
+  simulate: boolean
+  /** Outputs become safe when this process says nothing for so long. */
+  watchdogMs: number
+  /** How long safe outputs are held after this process was killed. */
+  lingerMs: number
+}
+
+export interface DeviceParts {
+  router: { openLocal(options: LocalSessionOptions): LocalSession }
+  clock: Clock
+  log: Log
+  /** Path of clasp-io; null: it is not installed. */
+  program: string | null
+  /** Of the board, as far as they are known. */
+  pins?: readonly HeaderPin[]
+  sysfs?: string
+  /** Instead of those of the kernel, in tests. */
+  lines?: Lines
+  simulatedLines?: SimulatedLines
+}
+
+/** All configured devices while they run. */
+export interface DeviceHost {
+  readonly reports: readonly RunnerReport[]
+  /** Puts all outputs into their safe state, as after the loss of the hub. */
+  safe(reason: SafeReason): Promise<void>
+  /** Outputs are safe and all hardware is free when it resolves. May be called again. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts the configured devices. Hardware that is missing is no reason to reject: it is tried again. Resolves when each
+ * was tried once.
+ */
+export async function startDevices(options: DeviceOptions, parts: DeviceParts): Promise<DeviceHost> {
+  const { entries, simulate, watchdogMs, lingerMs } = options
+  const { clock, log, router, program, pins, sysfs = '/sys' } = parts
+  const holder = parts.lines === undefined ? new LineHolder({ program, clock, watchdogMs, lingerMs, pins }) : undefined
+  const realLines: Lines = parts.lines ?? (holder as LineHolder)
+  const madeUp = parts.simulatedLines ?? new SimulatedLines(clock)
+  const whole = new MessageBudget(MESSAGES_PER_NODE, clock)
+  const runners = entries.flatMap((entry, at) => {
+    const kind = deviceKinds.find((one) => one.kind === entry.kind)
+    // The configuration takes only kinds that there are.
+    if (kind === undefined) return []
+    const isSimulated = entry.simulate ?? simulate
+    return new DeviceRunner(entry, kind, {
+      openLocal: (session) => router.openLocal(session),
+      clock,
+      log,
+      budget: new MessageBudget(MESSAGES_PER_DEVICE, clock, whole),
+      lines: isSimulated ? madeUp : realLines,
+      ...(isSimulated && { simulatedLines: madeUp }),
+      sysfs,
+      phase: (at * GOLDEN) % 1,
+    })
+  })
+  await Promise.all(runners.map((runner) => runner.start()))
+  let stopped: Promise<void> | undefined
+  const stop = async () => {
+    await Promise.all(runners.map((runner) => runner.stop()))
+    await holder?.stop()
+  }
+  return {
+    get reports() {
+      return runners.map(({ report }) => report)
+    },
+    async safe(reason) {
+      await Promise.all(runners.map((runner) => runner.safe(reason)))
+    },
+    stop() {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}

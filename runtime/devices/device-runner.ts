@@ -1,0 +1,252 @@
+import type { AnyDeviceKind, DeviceContext, OpenDevice, Plain, SafeReason } from '../../devices/device.ts'
+import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
+import type { Lines } from '../../devices/io/lines.ts'
+import type { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import { BackOff } from '../client/back-off.ts'
+import type { Clock, Timer } from '../router/clock.ts'
+import type { Log } from '../router/log.ts'
+import { DeviceSession, type SessionParts } from './device-session.ts'
+import { Sampling } from './sampling.ts'
+import { SimulatedReadings } from './simulated-readings.ts'
+
+const FIRST_RETRY_MS = 1000
+const LAST_RETRY_MS = 60_000
+
+export interface RunnerParts extends SessionParts {
+  lines: Lines
+  /** The device's lines, when they are made up. */
+  simulatedLines?: SimulatedLines
+  /** Root of the kernel's files, usually `/sys`. */
+  sysfs: string
+  clock: Clock
+  log: Log
+  /** 0…1: where in its interval it takes readings. */
+  phase: number
+  random?: () => number
+}
+
+/** What an operator sees of a device. */
+export interface RunnerReport {
+  name: string
+  kind: string
+  address: string
+  /** `absent`: its hardware cannot be had at present; `failing`: it is there, and its readings fail. */
+  state: 'starting' | 'running' | 'failing' | 'absent'
+  /** Why it does not run; '' when it does. */
+  problem: string
+  isSimulated: boolean
+  /** Messages dropped because it sent too many. */
+  dropped: number
+}
+
+/** One configured device: opened, and again after its hardware was away; never a reason for others to stop. */
+export class DeviceRunner {
+  private readonly entry: DeviceEntry
+  private readonly kind: AnyDeviceKind
+  private readonly parts: RunnerParts
+  private readonly session: DeviceSession
+  private readonly backOff: BackOff
+  /** Of a simulated sensor. */
+  private readonly readings: SimulatedReadings | null
+  private device: OpenDevice | null = null
+  private sampling: Sampling | null = null
+  private aborter = new AbortController()
+  private opening: Promise<void> = Promise.resolve()
+  private timer: Timer | null = null
+  private state: RunnerReport['state'] = 'starting'
+  private problem = ''
+  private sinceUs: number
+  private isStopped = false
+
+  constructor(entry: DeviceEntry, kind: AnyDeviceKind, parts: RunnerParts) {
+    this.entry = entry
+    this.kind = kind
+    this.parts = parts
+    this.sinceUs = parts.clock.wallUs()
+    this.backOff = new BackOff({ baseMs: FIRST_RETRY_MS, capMs: LAST_RETRY_MS, random: parts.random })
+    const owner = {
+      onWrite: (key: string, value: Plain) => this.onWrite(key, value),
+      onSimulated: (name: string, value: Plain) => this.onSimulated(name, value),
+    }
+    const isSensor = parts.simulatedLines !== undefined && kind.sampleMs !== undefined
+    this.readings = isSensor ? new SimulatedReadings(kind.signals(entry.options), parts.clock, parts.phase) : null
+    this.session = new DeviceSession(entry, kind, parts.simulatedLines !== undefined, owner, parts)
+  }
+
+  get report(): RunnerReport {
+    const { entry, state, problem } = this
+    return {
+      name: entry.name,
+      kind: entry.kind,
+      address: this.session.address,
+      state,
+      problem,
+      isSimulated: this.parts.simulatedLines !== undefined,
+      dropped: this.parts.budget.refused,
+    }
+  }
+
+  /** Resolves when the hardware was tried for the first time. */
+  start(): Promise<void> {
+    this.opening = this.open()
+    return this.opening
+  }
+
+  /** Puts its outputs into their safe state; it goes on. */
+  async safe(reason: SafeReason): Promise<void> {
+    await this.guarded(() => this.device?.safe?.(reason))
+  }
+
+  /** Outputs are safe, and the hardware is free, when it resolves. */
+  async stop(): Promise<void> {
+    this.isStopped = true
+    this.timer?.cancel()
+    await this.opening
+    await this.safe('stop')
+    await this.close()
+    this.session.close()
+  }
+
+  private onSimulated(name: string, value: Plain): void {
+    if (this.kind.options[name]?.type !== 'line') this.readings?.play(name === OWN_SIGNAL ? '' : name, value)
+    else this.parts.simulatedLines?.drive(String(this.entry.options[name]), value === true)
+  }
+
+  private async open(): Promise<void> {
+    const aborter = new AbortController()
+    this.aborter = aborter
+    const { lines, sysfs, clock } = this.parts
+    const context: DeviceContext = {
+      name: this.entry.name,
+      options: this.entry.options,
+      lines,
+      sysfs,
+      isSimulated: this.parts.simulatedLines !== undefined,
+      clock,
+      signal: aborter.signal,
+      set: (key, value) => this.session.set(key, value),
+      emit: (key, payload) => this.session.emit(key, payload),
+      gesture: (key, phase, payload) => this.session.gesture(key, phase, payload),
+      problem: (code, message) => {
+        this.parts.log.warn(`device ${this.entry.name}: ${message}`, { code })
+        this.session.tellProblem(code, message)
+      },
+      lost: (error) => {
+        if (aborter === this.aborter) this.onLost(error)
+      },
+    }
+    try {
+      this.device = this.readings ?? (await this.kind.open(context))
+    } catch (error) {
+      aborter.abort()
+      this.fail(error as Error)
+      return
+    }
+    if (this.isStopped) return
+    if (aborter.signal.aborted) {
+      // It went while it was being opened.
+      await this.close()
+      return
+    }
+    this.backOff.reset()
+    this.enter('running', '')
+    this.sample()
+  }
+
+  private sample(): void {
+    const { device, kind, entry, parts } = this
+    const everyMs = entry.every ?? kind.sampleMs
+    if (device?.read === undefined || everyMs === undefined) return
+    const { read } = device
+    this.sampling = new Sampling(() => read.call(device), everyMs, parts.phase, parts.clock, {
+      onReadings: (readings) => {
+        for (const [key, value] of Object.entries(readings)) this.session.set(key, value)
+      },
+      onHealth: (isOk, reason) => {
+        if (!isOk) this.session.clear()
+        this.enter(isOk ? 'running' : 'failing', reason)
+      },
+    })
+  }
+
+  private onLost(error: Error): void {
+    this.aborter.abort()
+    this.opening = this.opening.then(() => this.close())
+    this.fail(error)
+  }
+
+  private fail(error: Error): void {
+    if (this.isStopped) return
+    this.session.clear()
+    this.enter('absent', error.message)
+    this.timer?.cancel()
+    this.timer = this.parts.clock.timer(this.backOff.next(), () => {
+      this.opening = this.opening.then(() => (this.isStopped ? undefined : this.open()))
+    })
+  }
+
+  private async close(): Promise<void> {
+    this.aborter.abort()
+    this.sampling?.stop()
+    this.sampling = null
+    const { device } = this
+    this.device = null
+    await this.guarded(() => device?.close())
+  }
+
+  private onWrite(key: string, value: Plain): void {
+    const write = this.device?.write?.[key]
+    if (write === undefined) {
+      this.session.tellProblem('absent', `${this.session.address} cannot be set at present: ${this.problem}`)
+      return
+    }
+    try {
+      write(value)
+    } catch (error) {
+      this.onBug(error as Error)
+    }
+  }
+
+  private async guarded(step: () => void | Promise<void>): Promise<void> {
+    try {
+      await step()
+    } catch (error) {
+      this.onBug(error as Error)
+    }
+  }
+
+  private onBug(error: Error): void {
+    this.parts.log.error(`device ${this.entry.name}: the driver ${this.entry.kind} failed: ${error.message}`, {
+      stack: error.stack,
+    })
+  }
+
+  /** A state is told when it, or its reason, is new. */
+  private enter(state: RunnerReport['state'], problem: string): void {
+    if (state === this.state && problem === this.problem) return
+    const { log, clock } = this.parts
+    const { name, kind } = this.entry
+    if (state === 'running') log.info(`device ${name} is running`, { kind, address: this.session.address })
+    else log.warn(`device ${name}: ${problem}`, { kind, state })
+    if (state !== this.state) this.sinceUs = clock.wallUs()
+    this.state = state
+    this.problem = problem
+    if (problem !== '') this.session.tellProblem(state, problem)
+    const { isSimulated } = this.report
+    this.session.tellHealth(state === 'running', {
+      kind,
+      driver: kind,
+      state,
+      problem,
+      simulated: isSimulated,
+      since: this.sinceUs,
+      ...settingsOf(this.entry),
+    })
+  }
+}
+
+/** The options that fit into a map. */
+function settingsOf({ options }: DeviceEntry): Record<string, string | number | boolean> {
+  const simple = Object.entries(options).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+  return Object.fromEntries(simple) as Record<string, string | number | boolean>
+}

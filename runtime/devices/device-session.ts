@@ -1,0 +1,285 @@
+import {
+  type AnyDeviceKind,
+  announced,
+  boolParam,
+  type Pace,
+  type Plain,
+  type SignalSpec,
+} from '../../devices/device.ts'
+import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
+import type { Message, SetParam, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
+import type { Clock, Timer } from '../router/clock.ts'
+import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import type { MessageBudget } from './message-budget.ts'
+import { type ForeignSet, OwnEchoes } from './own-echoes.ts'
+import { PacedParam } from './paced-param.ts'
+import { SignalFilter } from './signal-filter.ts'
+import { wireValue, writtenValue } from './wire-value.ts'
+
+/** The router forgets signals that are not announced again (bridges.md §2.12). */
+const ANNOUNCE_AGAIN_MS = 15 * 60_000
+const ERROR_PAUSE_MS = 10_000
+/** A sensor that says nothing for so many heartbeats is forgotten (bridges.md §2.11). */
+const TTL_HEARTBEATS = 3
+const MIN_TTL_S = 60
+
+export interface SessionParts {
+  openLocal(options: LocalSessionOptions): LocalSession
+  clock: Clock
+  budget: MessageBudget
+}
+
+/** What a session tells the device behind it. */
+export interface SessionOwner {
+  /** A client wrote a value that the signal can take. */
+  onWrite(key: string, value: Plain): void
+  /** A client plays the hardware of a simulated device: a line, by the name of its option, or a reading. */
+  onSimulated(name: string, value: Plain): void
+}
+
+/** One device as a client of the router: announces its signals, publishes what it reads, and hears what is written to it. */
+export class DeviceSession {
+  /** That of the device. */
+  readonly address: string
+  private readonly entry: DeviceEntry
+  private readonly kind: AnyDeviceKind
+  private readonly parts: SessionParts
+  private readonly owner: SessionOwner
+  private readonly specs: Readonly<Record<string, SignalSpec>>
+  private readonly keys = new Map<string, string>()
+  private readonly params = new Map<string, PacedParam>()
+  private readonly filters = new Map<string, SignalFilter>()
+  private readonly echoes = new OwnEchoes()
+  private readonly session: LocalSession
+  /** By address: what a client may set when there is no hardware. */
+  private readonly simulated = new Map<string, { name: string; spec: SignalSpec }>()
+  private announceTimer: Timer | null = null
+  private errorAt = Number.NEGATIVE_INFINITY
+  private isOpen = true
+
+  constructor(entry: DeviceEntry, kind: AnyDeviceKind, isSimulated: boolean, owner: SessionOwner, parts: SessionParts) {
+    this.entry = entry
+    this.kind = kind
+    this.owner = owner
+    this.parts = parts
+    this.address = entry.address ?? `/${kind.namespace}/${entry.name}`
+    this.specs = kind.signals(entry.options)
+    if (isSimulated) this.addSimulated()
+    for (const key of Object.keys(this.specs)) this.keys.set(this.addressOf(key), key)
+    this.session = parts.openLocal({
+      name: `device ${entry.name}`,
+      onMessage: (message) => this.receive(message),
+      onClose: () => {
+        this.isOpen = false
+      },
+    })
+    this.announce()
+    this.subscribe()
+  }
+
+  addressOf(key: string): string {
+    return key === '' ? this.address : `${this.address}/${key}`
+  }
+
+  set(key: string, value: Plain): void {
+    this.paramOf(key).offer(this.filterOf(key).apply(value))
+  }
+
+  /** What clients see of a param; undefined: nothing yet. */
+  valueOf(key: string): Plain | undefined {
+    return this.params.get(key)?.value
+  }
+
+  emit(key: string, payload: Plain): void {
+    const spec = this.specs[key]
+    if (spec === undefined || !this.parts.budget.take()) return
+    const value = wireValue(payload, spec.datatype)
+    const address = this.addressOf(key)
+    if (spec.type === 'stream') this.send({ type: 'PUBLISH', address, signal: 'stream', value })
+    else this.send({ type: 'PUBLISH', address, signal: 'event', payload: value, timestamp: this.parts.clock.wallUs() })
+  }
+
+  gesture(key: string, phase: 'start' | 'move' | 'end' | 'cancel', payload: Plain): void {
+    // Who saw the start is to see the end.
+    if (phase === 'move' && !this.parts.budget.take()) return
+    const value = wireValue(payload, 'map')
+    this.send({ type: 'PUBLISH', address: this.addressOf(key), signal: 'gesture', phase, id: 1, payload: value })
+  }
+
+  /** Whether the hardware is there and works, and details for who looks after it (bridges.md §20.9). */
+  tellHealth(isOk: boolean, details: Readonly<Record<string, string | number | boolean>>): void {
+    this.send({
+      type: 'SET',
+      address: `${this.address}/ok`,
+      value: { type: 'bool', value: isOk },
+      ttl: { mode: 'never' },
+    })
+    const value = wireValue({ ...details, ok: isOk }, 'map')
+    const address = `/_meta/hw/${this.kind.namespace}/${this.entry.name}`
+    this.send({ type: 'SET', address, value, ttl: { mode: 'never' } })
+  }
+
+  /** At most one in ten seconds. */
+  tellProblem(code: string, message: string): void {
+    const now = this.parts.clock.now()
+    if (now - this.errorAt < ERROR_PAUSE_MS) return
+    this.errorAt = now
+    const payload = wireValue({ code, message, t: this.parts.clock.wallUs() }, 'map')
+    this.send({ type: 'PUBLISH', address: `${this.address}/error`, signal: 'event', payload })
+  }
+
+  /** There are no readings at present. */
+  clear(): void {
+    for (const [key, { access, type }] of Object.entries(this.specs)) {
+      if (type === 'param' && access === 'r' && this.params.has(key)) this.paramOf(key).offer(null)
+    }
+  }
+
+  close(): void {
+    this.isOpen = false
+    this.announceTimer?.cancel()
+    for (const param of this.params.values()) param.stop()
+    this.session.close()
+  }
+
+  private announce(): void {
+    const { description } = this.entry
+    const signals: SignalDefinition[] = Object.entries(this.specs).map(([key, spec]) =>
+      announced(this.addressOf(key), key === '' && description !== undefined ? { ...spec, description } : spec),
+    )
+    const ok: SignalSpec = {
+      type: 'param',
+      datatype: 'bool',
+      access: 'r',
+      description: 'The hardware is there and works',
+    }
+    const error: SignalSpec = { type: 'event', datatype: 'map', access: 'r', description: 'What went wrong' }
+    signals.push(announced(`${this.address}/ok`, ok), announced(`${this.address}/error`, error))
+    for (const [address, { spec }] of this.simulated) signals.push(announced(address, spec))
+    this.send({ type: 'ANNOUNCE', namespace: this.address, signals })
+    this.announceTimer = this.parts.clock.timer(ANNOUNCE_AGAIN_MS, () => this.announce())
+  }
+
+  private subscribe(): void {
+    let id = 1
+    for (const [key, { access, type }] of Object.entries(this.specs)) {
+      if (access === 'r') continue
+      this.send({ type: 'SUBSCRIBE', id: id++, pattern: this.addressOf(key), types: [type] })
+    }
+    for (const pattern of this.simulated.keys()) this.send({ type: 'SUBSCRIBE', id: id++, pattern, types: ['param'] })
+  }
+
+  private addSimulated(): void {
+    const { options, sampleMs } = this.kind
+    const add = (name: string, spec: SignalSpec) => {
+      this.simulated.set(`${this.address}/simulated/${name}`, { name, spec: { ...spec, access: 'rw' } })
+    }
+    for (const [name, { type }] of Object.entries(options)) {
+      if (type === 'line') add(name, boolParam('rw', `Level of the simulated line ${name}`))
+    }
+    if (sampleMs === undefined) return
+    for (const [key, spec] of Object.entries(this.specs)) {
+      if (spec.type === 'param' && spec.access === 'r') add(key === '' ? OWN_SIGNAL : key, spec)
+    }
+  }
+
+  private receive(message: Message): void {
+    if (message.type === 'SET') {
+      for (const foreign of this.echoes.onSet(message)) this.onForeign(foreign)
+    } else if (message.type === 'ACK' && message.address !== undefined) {
+      this.onAnswer(message.address, message.revision)
+    } else if (message.type === 'ERROR' && message.address !== undefined) {
+      this.onAnswer(message.address, undefined)
+    } else if (message.type === 'PUBLISH') {
+      this.onWritten(message.address, message.payload ?? message.value ?? { type: 'null' })
+    }
+  }
+
+  private onAnswer(address: string, revision: SetParam['revision']): void {
+    for (const foreign of this.echoes.onAnswer(address, revision)) this.onForeign(foreign)
+  }
+
+  private onForeign({ message, isOverwritten }: ForeignSet): void {
+    this.onWritten(message.address, message.value, isOverwritten)
+  }
+
+  private onWritten(address: string, written: Value, isOverwritten = false): void {
+    const key = this.keys.get(address)
+    if (key === undefined) {
+      const played = this.simulated.get(address)
+      const value = played === undefined ? undefined : writtenValue(written, played.spec)
+      if (played !== undefined && value !== undefined) this.owner.onSimulated(played.name, value)
+      return
+    }
+    const spec = this.specs[key]
+    const plain = writtenValue(written, spec)
+    if (spec.type !== 'param') {
+      if (plain !== undefined) this.owner.onWrite(key, plain)
+      return
+    }
+    const before = this.valueOf(key)
+    const param = this.paramOf(key)
+    // Clients have what was written; where that is not what the device takes, they are told what it is.
+    if (plain === undefined) {
+      param.forget()
+      param.offer(before ?? null)
+      this.tellProblem('value', `${address} takes ${spec.datatype}, not ${written.type}`)
+      return
+    }
+    if (!isOverwritten && 'value' in written && written.value === plain) {
+      param.adopt(plain)
+    } else {
+      param.forget()
+      param.offer(plain)
+    }
+    this.owner.onWrite(key, plain)
+  }
+
+  private paramOf(key: string): PacedParam {
+    let param = this.params.get(key)
+    if (param === undefined) {
+      const spec = this.specs[key]
+      if (spec === undefined) throw new Error(`${this.entry.kind} has no signal ${key}`)
+      const pace = this.paceOf(key, spec)
+      const ttl: Ttl =
+        pace.heartbeatMs === undefined || pace.heartbeatMs === 0
+          ? { mode: 'never' }
+          : { mode: 'sliding', seconds: Math.max(MIN_TTL_S, Math.ceil((TTL_HEARTBEATS * pace.heartbeatMs) / 1000)) }
+      const address = this.addressOf(key)
+      param = new PacedParam(pace, this.parts.clock, (value) => this.publish(address, spec, value, ttl))
+      this.params.set(key, param)
+    }
+    return param
+  }
+
+  private publish(address: string, spec: SignalSpec, value: Plain, ttl: Ttl): boolean {
+    if (!this.parts.budget.take()) return false
+    if (spec.access !== 'r') this.echoes.expect(address)
+    this.send({ type: 'SET', address, value: wireValue(value, spec.datatype), ttl })
+    return true
+  }
+
+  private paceOf(key: string, { pace = {} }: SignalSpec): Pace {
+    const { deadband, heartbeat, maxRate } = this.entry.signals[key === '' ? OWN_SIGNAL : key] ?? {}
+    return {
+      deadband: deadband ?? pace.deadband,
+      deadbandRelative: deadband === undefined ? pace.deadbandRelative : undefined,
+      heartbeatMs: heartbeat ?? pace.heartbeatMs,
+      maxRateHz: maxRate ?? pace.maxRateHz,
+    }
+  }
+
+  private filterOf(key: string): SignalFilter {
+    let filter = this.filters.get(key)
+    if (filter === undefined) {
+      filter = new SignalFilter(this.entry.signals[key === '' ? OWN_SIGNAL : key] ?? {})
+      this.filters.set(key, filter)
+    }
+    return filter
+  }
+
+  private send(message: Message): void {
+    if (this.isOpen) this.session.send(message)
+  }
+}

@@ -1,0 +1,21 @@
+import type { RunnerReport } from './device-runner.ts'
+
+/** The devices for status page, params and metrics; the shape is that of the other parts' reports. */
+export function devicesReport(reports: readonly RunnerReport[]) {
+  const count = (state: RunnerReport['state']) => reports.filter((report) => report.state === state).length
+  const broken = reports.filter(({ state }) => state === 'absent' || state === 'failing')
+  const summary =
+    broken.length === 0
+      ? `${reports.length} running`
+      : `${reports.length - broken.length} of ${reports.length} running; ${broken[0].name}: ${broken[0].problem}`
+  return {
+    summary,
+    facts: {
+      running: count('running'),
+      absent: count('absent'),
+      failing: count('failing'),
+      simulated: reports.filter(({ isSimulated }) => isSimulated).length,
+      dropped: reports.reduce((sum, { dropped }) => sum + dropped, 0),
+    },
+  }
+}
