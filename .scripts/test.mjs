@@ -55,8 +55,8 @@ const code = run(process.execPath, [
   '--enable-source-maps',
   '--test',
   `--test-timeout=${process.env.CLASP_TEST_TIMEOUT_MS ?? 120_000}`,
-  // Most of their time tests wait, for a condition or a process.
-  `--test-concurrency=${Math.max(2, availableParallelism())}`,
+  // Much of their time tests wait, for a condition or a process.
+  `--test-concurrency=${availableParallelism() + 1}`,
   '--test-reporter=spec',
   ...files,
 ])

@@ -33,8 +33,9 @@ async function nextIsWell(stage: Stage, device: ScriptedDevice<SerialWire>, t: T
     uid: '00000000000000bb',
     descriptor: DESCRIPTOR,
   })
-  await good.insist()
   const client = await stage.client()
+  // What is silent for long is gone: nothing comes between the session and its first value.
+  await good.insist()
   good.reliable(val(0, LinkType.f32, 7))
   await untilParam(client, '/dev/good/temp', (value) => plain(value) === 7)
   client.set('/dev/good/led', bool(true))

@@ -149,7 +149,7 @@ test('a repair that is killed again and again is finished by a later start', asy
   const file = join(folder, 'journal.db')
   await storeMany(t, folder)
   overwrite(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES, PAGE_BYTES, 0)
-  const moments = Array.from({ length: 10 }, () => 150 + random.below(300))
+  const moments = Array.from({ length: 5 }, () => 150 + random.below(300))
   for (const moment of moments) {
     const router = new PluggedRouter(t, folder)
     await new Promise((resolve) => setTimeout(resolve, moment))
