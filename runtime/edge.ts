@@ -28,13 +28,16 @@ import { observabilityRoutes } from './observability/http-routes.ts'
 import type { PartReport } from './observability/part-report.ts'
 import { Sampler } from './observability/sampler.ts'
 import { publishSelf } from './observability/self-params.ts'
-import { type Clock, systemClock } from './router/clock.ts'
+import { type Clock, systemClock, type Timer } from './router/clock.ts'
 import type { Log } from './router/log.ts'
 import { Router } from './router/router.ts'
 import type { HttpRoute } from './transports/http-surface.ts'
 import { listenPort, type TlsFiles } from './transports/port.ts'
 
 const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
+
+/** Outputs that want to be safe without a hub wait so long for its return. */
+const HUB_GRACE_MS = 10_000
 
 export interface EdgeParts {
   log: Log
@@ -230,6 +233,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         { router, clock, log, program: await findLineProgram(programs), pins: boardPins(board) },
       )
       stops.push(() => started.stop())
+      stops.push(() => started.stop())
       reports.devices = () => devicesReport(started.reports)
       return started
     }
@@ -241,8 +245,16 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       await checkUplink(config, 'configuration')
       const options = leafOptions(config.hub, url)
       const store = journal?.uplink ?? new MemoryUplinkStore()
-      const leaf = startLeaf(options, { router, store, clock, log, version, signal: aborter.signal })
-      stops.push(() => leaf.stop())
+      let lost: Timer | undefined
+      const onLink = (isUp: boolean) => {
+        lost?.cancel()
+        lost = isUp ? undefined : clock.timer(HUB_GRACE_MS, () => void devices?.safe('link'))
+      }
+      const leaf = startLeaf(options, { router, store, clock, log, version, onLink, signal: aborter.signal })
+      stops.push(async () => {
+        await leaf.stop()
+        lost?.cancel()
+      })
       reports.uplink = () => leafReport(leaf.statistics, clock.wallUs())
     }
 

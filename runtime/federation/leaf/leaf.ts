@@ -45,6 +45,8 @@ export interface LeafParts {
   /** 0…1, for the waiting times. */
   random?: () => number
   signal: AbortSignal
+  /** The link is up, or was lost. */
+  onLink?: (isUp: boolean) => void
 }
 
 /** A running uplink. */
@@ -155,6 +157,7 @@ class RunningLeaf implements Leaf {
     this.progress.onChange = () => {
       const isUp = this.progress.state === 'active'
       if (isUp && !this.isUp) parts.log.info('connected to the hub', { hub: options.url, router: this.routerId })
+      if (isUp !== this.isUp) parts.onLink?.(isUp)
       this.isUp = isUp
       this.status.publish()
     }
