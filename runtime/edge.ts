@@ -233,7 +233,6 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         { router, clock, log, program: await findLineProgram(programs), pins: boardPins(board) },
       )
       stops.push(() => started.stop())
-      stops.push(() => started.stop())
       reports.devices = () => devicesReport(started.reports)
       return started
     }
