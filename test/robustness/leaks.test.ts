@@ -142,8 +142,8 @@ describe('a stopped router', () => {
     for (let round = 0; round < 3; round++) await runOne()
     const before = heldBytes()
     for (let round = 0; round < 5; round++) await runOne()
-    const grownBytes = heldBytes() - before
-    assert.ok(grownBytes < 3 * MEGABYTE, `${grownBytes} bytes more after five routers`)
+    // On a busy machine the last router's sockets are still on their way out; five of them would not go away.
+    await until(() => heldBytes() - before < 3 * MEGABYTE, 'return of the memory of five routers')
   })
 
   test('can be followed by another one on its port at once', async () => {
