@@ -9,6 +9,11 @@ export interface CommonControllers {
   spi1: string
 }
 
+const CONSOLE_PINS: Bus['pins'] = [
+  ['GPIO14', 'TXD'],
+  ['GPIO15', 'RXD'],
+]
+
 export function raspberryPiCommonBuses({ i2c1, spi0, spi1 }: CommonControllers): Bus[] {
   return [
     {
@@ -99,3 +104,47 @@ export const RASPBERRY_PI_TRAPS: readonly string[] = [
 export const BLUETOOTH_UART_TRAP =
   'Bluetooth has the full UART (PL011). The header has the mini UART (/dev/ttyS0), whose speed hangs on the core clock ' +
   'and which detects no break and has no parity: for DMX or RS-485 use dtoverlay=disable-bt, or dtoverlay=miniuart-bt.'
+
+/** UART 1 on the pins of the console; `address` as in `Bus`. */
+export function miniUart(address: string): Bus {
+  return {
+    kind: 'uart',
+    name: 'uart1',
+    address,
+    node: '/dev/ttyS0',
+    pins: CONSOLE_PINS,
+    enable: [configLine('enable_uart=1')],
+    yieldsTo: 'uart0',
+    note: 'the mini UART',
+  }
+}
+
+/** UART 0 on the same pins, which Bluetooth has unless one of the `overlays` is loaded. */
+export function fullUart(address: string, ...overlays: [first: string, ...others: string[]]): Bus {
+  return {
+    kind: 'uart',
+    name: 'uart0',
+    address,
+    node: '/dev/ttyAMA0',
+    pins: CONSOLE_PINS,
+    enable: [configLine(...overlays)],
+    needsLine: true,
+    note: 'the full UART, taken from Bluetooth',
+  }
+}
+
+/** The two PWM channels of the header. */
+export function pwm(address: string): Bus {
+  return {
+    kind: 'pwm',
+    name: 'pwm',
+    address,
+    node: '/sys/class/pwm/pwmchip0',
+    pins: [
+      ['GPIO18', 'PWM0'],
+      ['GPIO19', 'PWM1'],
+    ],
+    enable: [configLine('dtoverlay=pwm-2chan', 'dtoverlay=pwm')],
+    note: 'pins 12 and 13 instead: dtoverlay=pwm-2chan,pin=12,func=4,pin2=13,func2=4',
+  }
+}

@@ -20,16 +20,16 @@ import { routerOptions } from './config/router-options.ts'
 import type { Config } from './config/schema.ts'
 import type { DeviceHost } from './devices/device-host.ts'
 import { routerId } from './discovery/router-id.ts'
+import { findProgram } from './find-program.ts'
 import type { Firmware } from './firmware/firmware.ts'
 import { NarrowAcceptor } from './firmware/narrow-acceptor.ts'
-import { findSimulatedNode } from './firmware/simulated-node.ts'
 import type { RunningJournal } from './journal/journal.ts'
 import { observabilityRoutes } from './observability/http-routes.ts'
-import type { PartReport } from './observability/part-report.ts'
 import { Sampler } from './observability/sampler.ts'
 import { publishSelf } from './observability/self-params.ts'
 import { type Clock, systemClock, type Timer } from './router/clock.ts'
 import type { Log } from './router/log.ts'
+import type { PartReport } from './router/part-report.ts'
 import { Router } from './router/router.ts'
 import type { HttpRoute } from './transports/http-surface.ts'
 import { listenPort, type TlsFiles } from './transports/port.ts'
@@ -106,7 +106,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     const wantsFirmware = listen.udp || isSimulated || config.firmware.serial.length > 0
     if (wantsFirmware) {
       const { startFirmware } = await import('./firmware/firmware.ts')
-      const simulatedNode = isSimulated ? await findSimulatedNode(programs) : null
+      const simulatedNode = isSimulated ? await findProgram(programs, 'simulated-node') : null
       firmware = await startFirmware(config.firmware, { router, acceptor, clock, log, simulatedNode })
       stops.push(() => firmware?.stop())
       if (config.http.status) for (const [path, route] of firmware.routes) routes.set(path, route)
@@ -227,10 +227,9 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       const { startDevices } = await import('./devices/device-host.ts')
       const { devicesReport } = await import('./devices/devices-report.ts')
       const { boardPins } = await import('./devices/board-pins.ts')
-      const { findLineProgram } = await import('./devices/line-program.ts')
       const started = await startDevices(
         { entries, simulate: isSimulated, watchdogMs: failSafe.watchdog, lingerMs: failSafe.linger },
-        { router, clock, log, program: await findLineProgram(programs), pins: boardPins(board) },
+        { router, clock, log, program: await findProgram(programs, 'clasp-io'), pins: boardPins(board) },
       )
       stops.push(() => started.stop())
       reports.devices = () => devicesReport(started.reports)

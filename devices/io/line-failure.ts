@@ -1,6 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
-import { constants, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { constants } from 'node:os'
+import { deviceAccess, groupRemedy } from '../../boards/device-access.ts'
 import { LineError, type LineInfo } from './lines.ts'
 
 const { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, EOPNOTSUPP } = constants.errno
@@ -43,34 +42,9 @@ export async function explainOpenFailure(
 }
 
 /** Who may use the chip, and the two ways to let this user. `root` is where /etc is. */
-export async function explainDenied(path: string, { root = '/', user = userName() } = {}): Promise<string> {
-  const info = await stat(path).catch(() => undefined)
-  const groups = await readGroups(root)
+export async function explainDenied(path: string, options: { root?: string; user?: string } = {}): Promise<string> {
+  const access = await deviceAccess(path, options)
   const rule = `put this line into ${RULES_FILE} and start the board again: SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="${USUAL_GROUP}", MODE="0660"`
-  const group = groups.find(({ gid }) => gid === info?.gid)
-  const isUseful = group !== undefined && group.gid !== 0 && info !== undefined && (info.mode & 0o060) === 0o060
-  if (!isUseful) return `not allowed to open ${path}: ${rule}`
-  const what = `not allowed to open ${path}, which belongs to the group ${group.name}`
-  return group.members.includes(user)
-    ? `${what}: ${user} is in this group, but was added after this process started: log in again, or restart the service`
-    : `${what}: run "sudo usermod -aG ${group.name} ${user}" and log in again or restart the service, or ${rule}`
-}
-
-/** Columns: name, password, number, members. See group(5). */
-async function readGroups(root: string): Promise<{ name: string; gid: number; members: string[] }[]> {
-  const text = await readFile(join(root, 'etc/group'), 'utf8').catch(() => '')
-  return text
-    .split('\n')
-    .map((line) => line.split(':'))
-    .filter((columns) => columns.length === 4)
-    .map(([name, , gid, members]) => ({ name, gid: Number(gid), members: members.split(',') }))
-}
-
-/** A user id without an entry in /etc/passwd has no name. */
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.getuid?.())
-  }
+  if (!access.isGroupEnough) return `not allowed to open ${path}: ${rule}`
+  return `not allowed to open ${path}, which belongs to the group ${access.group}: ${groupRemedy(access, rule)}`
 }

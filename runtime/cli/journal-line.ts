@@ -1,3 +1,4 @@
+import { SIGNALS } from '../../firmware-protocol/wire/codes.ts'
 import { ValueCode } from '../../firmware-protocol/wire/constants.ts'
 import type { Signal } from '../../firmware-protocol/wire/message.ts'
 import { Reader } from '../../firmware-protocol/wire/reader.ts'
@@ -8,8 +9,6 @@ import type { ExportLine } from '../journal/offline.ts'
 import { TtlMode } from '../router/param.ts'
 import { CommandError } from './command.ts'
 import { jsonLine } from './json-line.ts'
-
-const SIGNALS: readonly string[] = ['param', 'event', 'stream', 'gesture', 'timeline']
 
 /**
  * One line of an export. `value` is for people and their tools; where JSON cannot hold all of it (numbers beyond 2^53, NaN,
@@ -56,7 +55,7 @@ export function importLine(text: string, place: string): ExportLine {
   }
   if (members.kind !== 'entry') fail('"kind" must be "entry" or "param"')
   const signal = string('signal')
-  if (!SIGNALS.includes(signal)) fail(`"${signal}" is no kind of signal`)
+  if (!(SIGNALS as readonly string[]).includes(signal)) fail(`"${signal}" is no kind of signal`)
   return { kind: 'entry', ...common, seq: number('seq'), signal: signal as Signal, value }
 }
 

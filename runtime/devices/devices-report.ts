@@ -1,7 +1,8 @@
+import type { PartReport } from '../router/part-report.ts'
 import type { RunnerReport } from './device-runner.ts'
 
-/** The devices for status page, params and metrics; the shape is that of the other parts' reports. */
-export function devicesReport(reports: readonly RunnerReport[]) {
+/** The devices for status page, params and metrics. */
+export function devicesReport(reports: readonly RunnerReport[]): PartReport {
   const count = (state: RunnerReport['state']) => reports.filter((report) => report.state === state).length
   const broken = reports.filter(({ state }) => state === 'absent' || state === 'failing')
   const summary =

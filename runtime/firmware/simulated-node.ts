@@ -1,28 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { access, constants, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
 
-const NAME = 'simulated-node'
-const PLACES = ['/usr/lib/clasp-edge', '/usr/local/lib/clasp-edge']
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
-
-/** The host build of the C library, beside the bundle or where packages put it; null: it was not built. */
-export async function findSimulatedNode(folder: string): Promise<string | null> {
-  const own = await realpath(folder).catch(() => folder)
-  for (const place of [own, ...PLACES]) {
-    const path = join(place, NAME)
-    const isThere = await access(path, constants.X_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) return path
-  }
-  return null
-}
 
 /**
  * A microcontroller that exists only as a process: the firmware library on a pseudo-terminal, which is served like any

@@ -1,7 +1,14 @@
 import type { Clock, Timer } from '../router/clock.ts'
 import { DatabaseFiles } from './database-files.ts'
 import { DatabaseLock } from './database-lock.ts'
-import type { FromWorker, JournalFile, OpenSummary, StoreProblem, ToWorker } from './messages.ts'
+import {
+  type FromWorker,
+  type JournalFile,
+  NO_STATS,
+  type OpenSummary,
+  type StoreProblem,
+  type ToWorker,
+} from './messages.ts'
 import { OpenDatabase } from './open-database.ts'
 import { loadWithoutWriting } from './read-only-state.ts'
 import { salvage } from './salvage.ts'
@@ -373,19 +380,6 @@ export class DatabaseOwner {
 
 function gone(): SqliteFailure {
   return new SqliteFailure('GONE', 'deleted')
-}
-
-const NO_STATS = {
-  entries: 0,
-  params: 0,
-  tombstones: 0,
-  events: 0,
-  firstSeq: 0,
-  lastSeq: 0,
-  oldestUs: 0,
-  newestUs: 0,
-  fileBytes: 0,
-  freeBytes: 0,
 }
 
 /** Made a moment ago, not left by a crash. */

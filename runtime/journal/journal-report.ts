@@ -1,10 +1,8 @@
+import type { PartReport } from '../router/part-report.ts'
 import type { JournalStatistics } from './statistics.ts'
 
 /** For the status page: one line, and the figures. */
-export function journalReport(statistics: JournalStatistics): {
-  summary: string
-  facts: Record<string, string | number | boolean>
-} {
+export function journalReport(statistics: JournalStatistics): PartReport {
   const { state, sinceUs, reason, durableWithinMs, movedTo, lost, params, entries, bytesToday } = statistics
   const parts = [
     state === 'memory'

@@ -11,7 +11,7 @@ import { HistoryQueue } from './history-queue.ts'
 import { HistoryReader } from './history-reader.ts'
 import type { JournalOptions } from './journal-options.ts'
 import type { JournaledRouter } from './journaled-router.ts'
-import type { FromWorker, JournalStats, OpenSummary, StoreProblem } from './messages.ts'
+import { type FromWorker, type JournalStats, NO_STATS, type OpenSummary, type StoreProblem } from './messages.ts'
 import { RecordIds } from './record-ids.ts'
 import { defaultRecordRules, RecordRules } from './record-rules.ts'
 import { Recorder } from './recorder.ts'
@@ -355,17 +355,4 @@ export class RunningJournal implements Journal {
     this.statsAt = now
     this.thread.send({ type: 'stats', id: 0 })
   }
-}
-
-const NO_STATS: JournalStats = {
-  entries: 0,
-  params: 0,
-  tombstones: 0,
-  events: 0,
-  firstSeq: 0,
-  lastSeq: 0,
-  oldestUs: 0,
-  newestUs: 0,
-  fileBytes: 0,
-  freeBytes: 0,
 }

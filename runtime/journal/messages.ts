@@ -112,3 +112,17 @@ export interface JournalStats {
   fileBytes: number
   freeBytes: number
 }
+
+/** Of a database that is not there. */
+export const NO_STATS: JournalStats = {
+  entries: 0,
+  params: 0,
+  tombstones: 0,
+  events: 0,
+  firstSeq: 0,
+  lastSeq: 0,
+  oldestUs: 0,
+  newestUs: 0,
+  fileBytes: 0,
+  freeBytes: 0,
+}

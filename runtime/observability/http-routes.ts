@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { PartReports } from '../router/part-report.ts'
 import type { RouterStats, SessionStats } from '../router/stats.ts'
 import { prometheusText, type TransportCounters } from './metrics.ts'
-import type { PartReports } from './part-report.ts'
 import type { Sampler } from './sampler.ts'
 import { statusReport } from './status.ts'
 

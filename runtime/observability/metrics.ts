@@ -1,5 +1,5 @@
+import type { PartReports } from '../router/part-report.ts'
 import type { RouterStats, SessionStats } from '../router/stats.ts'
-import type { PartReports } from './part-report.ts'
 import type { Sample } from './sampler.ts'
 
 /** Counters of one transport by name, in camel case as the transport keeps them. */

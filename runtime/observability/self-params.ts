@@ -1,7 +1,7 @@
 import type { SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { LocalSession } from '../router/local-session.ts'
-import type { PartReports } from './part-report.ts'
+import type { PartReports } from '../router/part-report.ts'
 import type { Sample, Sampler } from './sampler.ts'
 
 const NAMESPACE = '/_clasp'

@@ -1,6 +1,6 @@
+import type { PartReports } from '../router/part-report.ts'
 import type { RouterStats, SessionStats } from '../router/stats.ts'
 import type { TransportCounters } from './metrics.ts'
-import type { PartReports } from './part-report.ts'
 import type { Sample } from './sampler.ts'
 
 /** Beyond it, a list of sessions costs more than it tells; the count stays right. */

@@ -1,7 +1,6 @@
 import { constants } from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
-import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { open } from 'node:fs/promises'
+import { deviceAccess, groupRemedy } from '../../boards/device-access.ts'
 import { SerialError } from './serial-error.ts'
 import { serialPortHolder } from './serial-holder.ts'
 import { listSerialPorts, type SerialPortInfo } from './serial-ports.ts'
@@ -41,21 +40,14 @@ export async function explainOpenFailure(path: string, error: Error): Promise<Se
 export async function explainDenied(
   path: string,
   ports: readonly SerialPortInfo[],
-  { root = '/', user = userName() } = {},
+  options: { root?: string; user?: string } = {},
 ): Promise<SerialError> {
-  const { mode, gid } = await stat(path)
-  const groups = await readGroups(root)
-  const group = groups.find((entry) => entry.gid === gid)
-  const isUseful =
-    group !== undefined && gid !== 0 && (mode & constants.S_IRGRP) !== 0 && (mode & constants.S_IWGRP) !== 0
+  const access = await deviceAccess(path, options)
+  const { group, gid, mode = 0, isGroupEnough } = access
   const modeText = (mode & 0o777).toString(8)
-  const what = `not allowed to open ${path}, which belongs to the group ${group?.name ?? gid} (mode ${modeText})`
+  const what = `not allowed to open ${path}, which belongs to the group ${group ?? gid ?? 'unknown'} (mode ${modeText})`
   const rule = `put this line into ${RULES_FILE} and plug the device in again: ${ruleFor(path, ports)}`
-  if (!isUseful) return new SerialError('denied', `${what}: ${rule}`)
-  const remedy = group.members.includes(user)
-    ? `${user} is in this group, but was added after this process started: log in again, or restart the service`
-    : `run "sudo usermod -aG ${group.name} ${user}" and log in again or restart the service, or ${rule}`
-  return new SerialError('denied', `${what}: ${remedy}`)
+  return new SerialError('denied', `${what}: ${isGroupEnough ? groupRemedy(access, rule) : rule}`)
 }
 
 async function busyPort(path: string): Promise<SerialError> {
@@ -84,25 +76,6 @@ function ruleFor(path: string, ports: readonly SerialPortInfo[]): string {
     ? `ATTRS{idVendor}=="${port.vendorId}", ATTRS{idProduct}=="${port.productId}"`
     : `KERNEL=="${(port?.path ?? path).split('/').at(-1)}"`
   return `SUBSYSTEM=="tty", ${match}, GROUP="${USUAL_GROUP}", MODE="0660"`
-}
-
-/** Columns: name, password, number, members. See group(5). */
-async function readGroups(root: string): Promise<{ name: string; gid: number; members: string[] }[]> {
-  const text = await readFile(join(root, 'etc/group'), 'utf8').catch(() => '')
-  return text
-    .split('\n')
-    .map((line) => line.split(':'))
-    .filter((columns) => columns.length === 4)
-    .map(([name, , gid, members]) => ({ name, gid: Number(gid), members: members.split(',') }))
-}
-
-/** A user id without an entry in /etc/passwd has no name. */
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.getuid?.())
-  }
 }
 
 function plain(error: Error): string {

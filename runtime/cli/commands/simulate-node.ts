@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
-import { findSimulatedNode } from '../../firmware/simulated-node.ts'
+import { findProgram } from '../../find-program.ts'
 import { CommandError, defineCommand, UsageError } from '../command.ts'
 import { positiveOption, wholeOption } from '../option-values.ts'
 import { printable, type Terminal } from '../terminal.ts'
@@ -63,7 +63,7 @@ export const simulateNode = defineCommand({
     for (const name of ['baud', 'max-baud', 'line-rate', 'count'] as const) wholeOption(values[name], `--${name}`, 1)
     if (values.rate !== 'max') positiveOption(values.rate, '--rate')
     const folder = dirname(process.argv[1])
-    const program = await findSimulatedNode(folder)
+    const program = await findProgram(folder, 'simulated-node')
     if (program === null) {
       throw new CommandError(
         `the simulated microcontroller is not built (looked for simulated-node in ${folder} and /usr/lib/clasp-edge): run ` +

@@ -1,11 +1,9 @@
+import type { PartReport } from '../../router/part-report.ts'
 import type { HubStats } from './hub.ts'
 import { shown } from './peer.ts'
 
 /** For the status page: one line, and the figures. */
-export function hubReport({ peers, refusals, takeovers, conflicts }: HubStats): {
-  summary: string
-  facts: Record<string, string | number | boolean>
-} {
+export function hubReport({ peers, refusals, takeovers, conflicts }: HubStats): PartReport {
   const declared = peers.filter(({ declaredAt }) => declaredAt !== undefined)
   const names = declared.map(
     ({ routerId, namespaces }) => `${routerId} (${namespaces.slice(0, 3).map(shown).join(' ')})`,

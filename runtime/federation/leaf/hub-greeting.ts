@@ -1,7 +1,8 @@
 import { FEATURES } from '../../../firmware-protocol/wire/codes.ts'
-import { FeatureBit, MessageCode, PROTOCOL_VERSION } from '../../../firmware-protocol/wire/constants.ts'
+import { PROTOCOL_VERSION } from '../../../firmware-protocol/wire/constants.ts'
 import { DecodeError, EncodeError } from '../../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame, frameLength } from '../../../firmware-protocol/wire/frame.ts'
+import { hasHubBit } from '../../../firmware-protocol/wire/hub-bit.ts'
 import type { Message, Welcome } from '../../../firmware-protocol/wire/message.ts'
 import type { Channel, ChannelHandler } from '../../client/channel.ts'
 import { openChannel } from '../../client/open-channel.ts'
@@ -130,9 +131,7 @@ class Greeting implements ChannelHandler {
   private receive(message: Message, bytes: Uint8Array, payloadAt: number): void {
     switch (message.type) {
       case 'WELCOME': {
-        // The decoder leaves this bit out, as upstream's does (federation.md §4): it is the third byte of the payload.
-        const hasBit = bytes[payloadAt] === MessageCode.welcome && (bytes[payloadAt + 2] & FeatureBit.federation) !== 0
-        this.welcome(message, hasBit || message.features.includes('federation'))
+        this.welcome(message, hasHubBit(bytes, payloadAt) || message.features.includes('federation'))
         return
       }
       case 'ERROR':

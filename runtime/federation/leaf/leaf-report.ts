@@ -1,3 +1,4 @@
+import type { PartReport } from '../../router/part-report.ts'
 import type { LinkState } from './link-state.ts'
 import type { LeafStatistics } from './link-status.ts'
 
@@ -17,13 +18,7 @@ const WORDS: Record<LinkState, string> = {
 }
 
 /** For the status page: one line, and the figures. */
-export function leafReport(
-  statistics: LeafStatistics,
-  nowUs: number,
-): {
-  summary: string
-  facts: Record<string, string | number | boolean>
-} {
+export function leafReport(statistics: LeafStatistics, nowUs: number): PartReport {
   const { state, since, hub, queue, lastError, lagMs, forwarded, received, dropped, clock } = statistics
   const seconds = Math.max(0, Math.round((nowUs - since) / 1e6))
   const name = hub.name === '' ? hub.url : `${hub.url} (${hub.name})`
