@@ -1,6 +1,8 @@
 import type { SignalDefinition } from '../firmware-protocol/wire/message.ts'
+import type { I2cBuses } from './i2c/bus.ts'
 import type { LineError, Lines } from './io/lines.ts'
 import type { OptionSpecs, OptionsOf } from './options.ts'
+import type { SerialPorts } from './serial/ports.ts'
 
 /** What a driver publishes and is written: numbers, truth, text, or a map of these. Null: there is no value. */
 export type Plain = number | boolean | string | null | { readonly [key: string]: number | boolean | string | null }
@@ -44,13 +46,22 @@ export interface DeviceClock {
 /** Why outputs are to be safe. */
 export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'error'
 
+/** Programs of drivers, in C because of system calls that Node.js does not have: `devices/<room>/c`. */
+export type DeviceProgram = 'clasp-input'
+
 /** What a driver gets to work with. Everything it starts ends with `signal` or in `close`. */
 export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
   readonly name: string
   readonly options: OptionsOf<S>
   readonly lines: Lines
+  readonly i2c: I2cBuses
+  readonly serial: SerialPorts
   /** Files of the kernel, for what has no line: `/sys` or a copy of it in a test. */
   readonly sysfs: string
+  /** Device files: `/dev`, or a folder of a test. */
+  readonly dev: string
+  /** A program that comes with the runtime; null: it is not installed. */
+  program(name: DeviceProgram): Promise<string | null>
   /** There is no hardware: what has no simulated line is made up by the driver. */
   readonly isSimulated: boolean
   readonly clock: DeviceClock
@@ -70,6 +81,8 @@ export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
 export interface OpenDevice {
   /** By signal: what a client wrote, already of the declared datatype and within the range. */
   readonly write?: Readonly<Record<string, (value: Plain) => void>>
+  /** Of a simulated device, by `simulatedInputs`: what a client plays. */
+  readonly play?: Readonly<Record<string, (value: Plain) => void>>
   /** Takes readings, by signal; rejects when the hardware answers nonsense or not at all. Called one at a time. */
   read?(): Promise<Readonly<Record<string, Plain>>>
   /** Puts outputs into their safe state. */
@@ -90,6 +103,12 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
   signals(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
   /** How often `read` is called, ms. Required of those that have it. */
   readonly sampleMs?: number
+  /** Its hardware forgets what it was told while it is away: after failed readings it is closed and opened anew. */
+  readonly isReopened?: boolean
+  /** Its simulated twin is the driver itself, on simulated lines, buses and ports; otherwise readings are made up. */
+  readonly isOwnTwin?: boolean
+  /** What clients can play of a simulated one besides its lines and readings, below `…/simulated/`; see `OpenDevice.play`. */
+  simulatedInputs?(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
   /** What does not fit together in the options, for the operator; undefined: nothing. */
   check?(options: OptionsOf<S>): string | undefined
   /** Rejects with what is missing or wrong: the hardware is tried again later. */
@@ -97,8 +116,9 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
 }
 
 /** Any driver, for the registry. */
-export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'check' | 'open'> & {
+export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'simulatedInputs' | 'check' | 'open'> & {
   signals(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
+  simulatedInputs?(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
   check?(options: Record<string, unknown>): string | undefined
   open(context: DeviceContext): Promise<OpenDevice>
 }

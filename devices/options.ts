@@ -3,7 +3,19 @@
  * values. Durations are milliseconds here and texts such as `500ms` in the file.
  */
 export interface OptionSpec<T = unknown> {
-  readonly type: 'flag' | 'whole' | 'number' | 'duration' | 'choice' | 'text' | 'line' | 'name'
+  readonly type:
+    | 'flag'
+    | 'whole'
+    | 'number'
+    | 'duration'
+    | 'choice'
+    | 'text'
+    | 'line'
+    | 'name'
+    | 'bus'
+    | 'chip'
+    | 'port'
+    | 'table'
   readonly description: string
   /** Undefined: it may be left out, or must be given (`isRequired`). */
   readonly fallback: T
@@ -14,6 +26,10 @@ export interface OptionSpec<T = unknown> {
   readonly max?: number
   /** Of a choice. */
   readonly values?: readonly string[]
+  /** Of a chip: addresses that it can have. */
+  readonly addresses?: readonly number[]
+  /** Of a table: its columns. */
+  readonly columns?: OptionSpecs
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -68,6 +84,28 @@ export function name(description: string): OptionSpec<string | undefined> {
  */
 export function gpioLine(description: string): OptionSpec<string> {
   return { type: 'line', description, fallback: '', isRequired: true }
+}
+
+/** An I2C bus: its number as a text, or a path. */
+export const i2cBus: OptionSpec<string> = {
+  type: 'bus',
+  description: 'I2C bus: its number (1 is /dev/i2c-1) or a path.',
+  fallback: '1',
+}
+
+/** Address of a chip on its bus, one of those that it can be set to; the first one is usual. */
+export function chipAddress(addresses: readonly number[]): OptionSpec<number> {
+  return { type: 'chip', description: 'Address of the chip on its bus.', fallback: addresses[0], addresses }
+}
+
+/** A serial port, which the device cannot do without: `/dev/ttyUSB0` or `usb:0403:6001[:SERIAL]`. */
+export function serialPort(description: string): OptionSpec<string> {
+  return { type: 'port', description, fallback: '', isRequired: true }
+}
+
+/** A list of rows, each with the same columns. */
+export function table<C extends OptionSpecs>(description: string, columns: C): OptionSpec<readonly OptionsOf<C>[]> {
+  return { type: 'table', description, fallback: [], columns }
 }
 
 export function optional<T>(spec: OptionSpec<T>): OptionSpec<T | undefined> {

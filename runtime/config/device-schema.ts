@@ -1,5 +1,6 @@
 import type { AnyDeviceKind } from '../../devices/device.ts'
 import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
+import { hexAddress } from '../../devices/i2c/bus.ts'
 import { deviceKinds } from '../../devices/index.ts'
 import { isLineName } from '../../devices/io/line-name.ts'
 import type { OptionSpec } from '../../devices/options.ts'
@@ -10,6 +11,7 @@ import {
   duration,
   type Field,
   flag,
+  list,
   object,
   oneOf,
   optional,
@@ -22,6 +24,8 @@ import { nearest } from './nearest.ts'
 import type { Problem } from './problem.ts'
 
 const NAME = /^[a-z0-9_-]{1,32}$/
+const BUS = /^(\d{1,3}|\/\S+)$/
+const PORT = /^(\/\S+|usb:[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:\S+)?)$/
 const HOUR_MS = 3_600_000
 const LIMIT = 1e12
 
@@ -89,6 +93,59 @@ const signalSettings = {
   maxRate: optional(decimal({ description: 'Messages a second; 0 = no limit.', fallback: 0, min: 0, max: 1000 })),
 }
 
+/** Also as a bare number, which people write for it. */
+const bus = (description: string, fallback: string): Field<string> => {
+  const expected = 'a number such as 1, or a path such as /dev/i2c-1'
+  const read = checkedText({
+    description,
+    fallback,
+    expected,
+    check: (value) => (BUS.test(value) ? undefined : `"${value}" names no bus`),
+  })
+  return {
+    ...read,
+    jsonSchema: { description, default: fallback, type: ['integer', 'string'] },
+    read(node, problems) {
+      const isNumber = Number.isInteger(node.value) && Number(node.value) >= 0
+      return isNumber ? String(node.value) : read.read(node, problems)
+    },
+  }
+}
+
+const port = (description: string) =>
+  checkedText({
+    description: `${description} A path (/dev/ttyUSB0) or usb:VENDOR:PRODUCT[:SERIAL].`,
+    fallback: '',
+    expected: 'a port such as /dev/ttyUSB0 or usb:0403:6001',
+    check: (value) => (PORT.test(value) ? undefined : `"${value}" names no serial port`),
+  })
+
+/** One of the addresses that a chip can have; JSON knows no hexadecimal numbers, so the text says them. */
+const chip = (description: string, fallback: number, addresses: readonly number[]): Field<number> => {
+  const shown = addresses.length > 8 ? addressRanges(addresses) : addresses.map(hexAddress).join(', ')
+  const whole = `${description} One of ${shown}.`
+  return {
+    kind: 'leaf',
+    description: whole,
+    fallback,
+    needsRestart: false,
+    expected: shown,
+    jsonSchema: { description: whole, default: fallback, enum: [...addresses] },
+    read(node, problems) {
+      if (addresses.includes(node.value as number)) return node.value as number
+      const given = typeof node.value === 'number' ? hexAddress(node.value) : show(node.value)
+      problems.push(problemAt(node, `${node.path}: the chip cannot have the address ${given}`, `expected ${shown}`))
+      return fallback
+    },
+  }
+}
+
+function addressRanges(addresses: readonly number[]): string {
+  const isContiguous = addresses.every((address, at) => address === addresses[0] + at)
+  const last = addresses[addresses.length - 1]
+  return isContiguous ? `${hexAddress(addresses[0])}…${hexAddress(last)}` : addresses.map(hexAddress).join(', ')
+}
+
 function optionField(spec: OptionSpec): Field<unknown> {
   const field = plainField(spec)
   if (spec.isRequired) return required(field)
@@ -103,6 +160,8 @@ function plainField({
   max = LIMIT,
   unit,
   values = [],
+  addresses = [],
+  columns = {},
 }: OptionSpec): Field<unknown> {
   const numeric = { description, fallback: typeof fallback === 'number' ? fallback : 0, min, max }
   const textual = typeof fallback === 'string' ? fallback : ''
@@ -123,6 +182,16 @@ function plainField({
       return name(description)
     case 'text':
       return text({ description, fallback: textual })
+    case 'bus':
+      return bus(description, textual)
+    case 'chip':
+      return chip(description, numeric.fallback, addresses)
+    case 'port':
+      return port(description)
+    case 'table': {
+      const fields = Object.entries(columns).map(([key, column]) => [key, optionField(column)] as const)
+      return list({ description, of: object(description, Object.fromEntries(fields)) })
+    }
   }
 }
 
@@ -194,7 +263,10 @@ function checkShared(entries: readonly { entry: DeviceEntry; node: SourceNode }[
     const kind = deviceKinds.find(({ kind }) => kind === entry.kind) as AnyDeviceKind
     claim(`the address ${entry.address ?? `/${kind.namespace}/${entry.name}`}`, one)
     for (const [key, { type }] of Object.entries(kind.options)) {
-      if (type === 'line' && entry.options[key] !== '') claim(`the line ${entry.options[key]}`, one)
+      const value = entry.options[key]
+      if (type === 'line' && value !== '' && value !== undefined) claim(`the line ${value}`, one)
+      else if (type === 'port') claim(`the serial port ${value}`, one)
+      else if (type === 'chip') claim(`the chip ${hexAddress(Number(value))} of I2C bus ${entry.options.bus}`, one)
     }
   }
 }

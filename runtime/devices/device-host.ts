@@ -1,10 +1,14 @@
-import type { SafeReason } from '../../devices/device.ts'
+import type { DeviceProgram, SafeReason } from '../../devices/device.ts'
 import type { DeviceEntry } from '../../devices/device-entry.ts'
+import type { I2cBuses } from '../../devices/i2c/bus.ts'
+import { SimulatedI2c } from '../../devices/i2c/simulated-i2c.ts'
 import { deviceKinds } from '../../devices/index.ts'
 import { LineHolder } from '../../devices/io/line-holder.ts'
 import type { HeaderPin } from '../../devices/io/line-name.ts'
 import type { Lines } from '../../devices/io/lines.ts'
 import { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import type { SerialPorts } from '../../devices/serial/ports.ts'
+import { SimulatedPorts } from '../../devices/serial/simulated-ports.ts'
 import type { Clock } from '../router/clock.ts'
 import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
 import type { Log } from '../router/log.ts'
@@ -36,9 +40,16 @@ export interface DeviceParts {
   /** Of the board, as far as they are known. */
   pins?: readonly HeaderPin[]
   sysfs?: string
-  /** Instead of those of the kernel, in tests. */
+  dev?: string
+  /** Where programs of drivers are; without it there are none. */
+  findProgram?(name: DeviceProgram): Promise<string | null>
+  /** Instead of those of the machine, in tests. */
   lines?: Lines
+  i2c?: I2cBuses
+  serial?: SerialPorts
   simulatedLines?: SimulatedLines
+  simulatedI2c?: I2cBuses
+  simulatedSerial?: SerialPorts
 }
 
 /** All configured devices while they run. */
@@ -56,10 +67,14 @@ export interface DeviceHost {
  */
 export async function startDevices(options: DeviceOptions, parts: DeviceParts): Promise<DeviceHost> {
   const { entries, simulate, watchdogMs, lingerMs } = options
-  const { clock, log, router, program, pins, sysfs = '/sys' } = parts
+  const { clock, log, router, program, pins, sysfs = '/sys', dev = '/dev' } = parts
   const holder = parts.lines === undefined ? new LineHolder({ program, clock, watchdogMs, lingerMs, pins }) : undefined
   const realLines: Lines = parts.lines ?? (holder as LineHolder)
   const madeUp = parts.simulatedLines ?? new SimulatedLines(clock)
+  const madeUpI2c = parts.simulatedI2c ?? new SimulatedI2c({ isFilled: true })
+  const madeUpSerial = parts.simulatedSerial ?? new SimulatedPorts()
+  const realI2c = parts.i2c ?? madeUpI2c
+  const realSerial = parts.serial ?? madeUpSerial
   const whole = new MessageBudget(MESSAGES_PER_NODE, clock)
   const runners = entries.flatMap((entry, at) => {
     const kind = deviceKinds.find((one) => one.kind === entry.kind)
@@ -72,8 +87,12 @@ export async function startDevices(options: DeviceOptions, parts: DeviceParts): 
       log,
       budget: new MessageBudget(MESSAGES_PER_DEVICE, clock, whole),
       lines: isSimulated ? madeUp : realLines,
+      i2c: isSimulated ? madeUpI2c : realI2c,
+      serial: isSimulated ? madeUpSerial : realSerial,
       ...(isSimulated && { simulatedLines: madeUp }),
       sysfs,
+      dev,
+      program: async (name) => (await parts.findProgram?.(name)) ?? null,
       phase: (at * GOLDEN) % 1,
     })
   })

@@ -1,7 +1,16 @@
-import type { AnyDeviceKind, DeviceContext, OpenDevice, Plain, SafeReason } from '../../devices/device.ts'
+import type {
+  AnyDeviceKind,
+  DeviceContext,
+  DeviceProgram,
+  OpenDevice,
+  Plain,
+  SafeReason,
+} from '../../devices/device.ts'
 import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
+import type { I2cBuses } from '../../devices/i2c/bus.ts'
 import type { Lines } from '../../devices/io/lines.ts'
 import type { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import type { SerialPorts } from '../../devices/serial/ports.ts'
 import { BackOff } from '../client/back-off.ts'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
@@ -14,10 +23,15 @@ const LAST_RETRY_MS = 60_000
 
 export interface RunnerParts extends SessionParts {
   lines: Lines
+  i2c: I2cBuses
+  serial: SerialPorts
   /** The device's lines, when they are made up. */
   simulatedLines?: SimulatedLines
   /** Root of the kernel's files, usually `/sys`. */
   sysfs: string
+  /** Folder of the device files, usually `/dev`. */
+  dev: string
+  program(name: DeviceProgram): Promise<string | null>
   clock: Clock
   log: Log
   /** 0…1: where in its interval it takes readings. */
@@ -68,7 +82,7 @@ export class DeviceRunner {
       onWrite: (key: string, value: Plain) => this.onWrite(key, value),
       onSimulated: (name: string, value: Plain) => this.onSimulated(name, value),
     }
-    const isSensor = parts.simulatedLines !== undefined && kind.sampleMs !== undefined
+    const isSensor = parts.simulatedLines !== undefined && kind.sampleMs !== undefined && !kind.isOwnTwin
     this.readings = isSensor ? new SimulatedReadings(kind.signals(entry.options), parts.clock, parts.phase) : null
     this.session = new DeviceSession(entry, kind, parts.simulatedLines !== undefined, owner, parts)
   }
@@ -108,19 +122,25 @@ export class DeviceRunner {
   }
 
   private onSimulated(name: string, value: Plain): void {
-    if (this.kind.options[name]?.type !== 'line') this.readings?.play(name === OWN_SIGNAL ? '' : name, value)
+    const play = this.device?.play?.[name]
+    if (play !== undefined) play(value)
+    else if (this.kind.options[name]?.type !== 'line') this.readings?.pretend(name === OWN_SIGNAL ? '' : name, value)
     else this.parts.simulatedLines?.drive(String(this.entry.options[name]), value === true)
   }
 
   private async open(): Promise<void> {
     const aborter = new AbortController()
     this.aborter = aborter
-    const { lines, sysfs, clock } = this.parts
+    const { lines, i2c, serial, sysfs, dev, program, clock } = this.parts
     const context: DeviceContext = {
       name: this.entry.name,
       options: this.entry.options,
       lines,
+      i2c,
+      serial,
       sysfs,
+      dev,
+      program,
       isSimulated: this.parts.simulatedLines !== undefined,
       clock,
       signal: aborter.signal,
@@ -163,6 +183,10 @@ export class DeviceRunner {
         for (const [key, value] of Object.entries(readings)) this.session.set(key, value)
       },
       onHealth: (isOk, reason) => {
+        if (!isOk && kind.isReopened) {
+          this.onLost(new Error(reason))
+          return
+        }
         if (!isOk) this.session.clear()
         this.enter(isOk ? 'running' : 'failing', reason)
       },

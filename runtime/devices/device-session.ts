@@ -34,7 +34,7 @@ export interface SessionParts {
 export interface SessionOwner {
   /** A client wrote a value that the signal can take. */
   onWrite(key: string, value: Plain): void
-  /** A client plays the hardware of a simulated device: a line, by the name of its option, or a reading. */
+  /** A client plays the hardware of a simulated device: a line, by the name of its option, a reading, or what the kind adds. */
   onSimulated(name: string, value: Plain): void
 }
 
@@ -167,18 +167,20 @@ export class DeviceSession {
       if (access === 'r') continue
       this.send({ type: 'SUBSCRIBE', id: id++, pattern: this.addressOf(key), types: [type] })
     }
-    for (const pattern of this.simulated.keys()) this.send({ type: 'SUBSCRIBE', id: id++, pattern, types: ['param'] })
+    for (const [pattern, { spec }] of this.simulated)
+      this.send({ type: 'SUBSCRIBE', id: id++, pattern, types: [spec.type] })
   }
 
   private addSimulated(): void {
-    const { options, sampleMs } = this.kind
+    const { options, sampleMs, isOwnTwin, simulatedInputs } = this.kind
     const add = (name: string, spec: SignalSpec) => {
       this.simulated.set(`${this.address}/simulated/${name}`, { name, spec: { ...spec, access: 'rw' } })
     }
+    for (const [name, spec] of Object.entries(simulatedInputs?.(this.entry.options) ?? {})) add(name, spec)
     for (const [name, { type }] of Object.entries(options)) {
       if (type === 'line') add(name, boolParam('rw', `Level of the simulated line ${name}`))
     }
-    if (sampleMs === undefined) return
+    if (sampleMs === undefined || isOwnTwin) return
     for (const [key, spec] of Object.entries(this.specs)) {
       if (spec.type === 'param' && spec.access === 'r') add(key === '' ? OWN_SIGNAL : key, spec)
     }

@@ -23,7 +23,7 @@ export class SimulatedReadings implements OpenDevice {
   }
 
   /** From now on the reading of this signal is what the client says. */
-  play(key: string, value: Plain): void {
+  pretend(key: string, value: Plain): void {
     this.played.set(key, value)
   }
 

@@ -19,7 +19,7 @@ function fakeSysfs(t: TestContext) {
 test('a PWM output has its safe duty at the start, follows its param and its frequency, and fades', async (t) => {
   const { root, read } = fakeSysfs(t)
   const yaml = '- {name: fan, kind: pwm, frequency: 25000, safe: 1, simulate: false}'
-  const scene = await Scene.start(t, yaml, root)
+  const scene = await Scene.start(t, yaml, { sysfs: root })
   await until(() => scene.params.get('/pwm/fan') === 1, 'start')
   assert.deepEqual([read('period'), read('duty_cycle'), read('enable')], [40_000, 40_000, 1])
   await scene.set('/pwm/fan', 0.25)
@@ -43,7 +43,7 @@ test('a PWM output has its safe duty at the start, follows its param and its fre
 
 test('a PWM chip that is not there is said with what to enable, and tried again', async (t) => {
   const { root, read } = fakeSysfs(t)
-  const scene = await Scene.start(t, '- {name: fan, kind: pwm, simulate: false}', join(root, 'nowhere'))
+  const scene = await Scene.start(t, '- {name: fan, kind: pwm, simulate: false}', { sysfs: join(root, 'nowhere') })
   await until(() => scene.devices.reports[0].state === 'absent', 'report')
   assert.match(scene.devices.reports[0].problem, /there is no PWM at .*pwmchip0.*dtoverlay=pwm-2chan/)
   assert.equal(scene.params.get('/pwm/fan/ok'), false)
@@ -53,7 +53,7 @@ test('a PWM chip that is not there is said with what to enable, and tried again'
 test('a servo turns no faster than it may and lets go when it has arrived', async (t) => {
   const { root, read } = fakeSysfs(t)
   const yaml = '- {name: gate, kind: servo, slew: 90, idle: 1s, simulate: false}'
-  const scene = await Scene.start(t, yaml, root)
+  const scene = await Scene.start(t, yaml, { sysfs: root })
   await until(() => scene.params.has('/servo/gate'), 'start')
   assert.equal(read('duty_cycle'), 0)
   await scene.set('/servo/gate', 0)

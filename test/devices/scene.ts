@@ -1,7 +1,9 @@
 import type { TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Plain } from '../../devices/device.ts'
+import { SimulatedI2c } from '../../devices/i2c/simulated-i2c.ts'
 import { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import { SimulatedPorts } from '../../devices/serial/simulated-ports.ts'
 import type { Message, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import { parseConfig } from '../../runtime/config/load.ts'
 import { type DeviceHost, startDevices } from '../../runtime/devices/device-host.ts'
@@ -18,10 +20,19 @@ export interface Happened {
   phase?: string
 }
 
+export interface SceneOptions {
+  sysfs?: string
+  dev?: string
+  prepare?(scene: Scene): void
+}
+
 /** Devices as the configuration names them, on lines that are made up, at a router of which the time stands still. */
 export class Scene {
   readonly clock = new SteppedClock()
   readonly lines = new SimulatedLines(this.clock)
+  /** Chips are absent until they are attached. */
+  readonly i2c = new SimulatedI2c()
+  readonly serial = new SimulatedPorts()
   /** What params are, as a client sees them. */
   readonly params = new Map<string, Plain | undefined>()
   /** Every SET, in order. */
@@ -44,9 +55,17 @@ export class Scene {
     })
   }
 
-  /** `yaml`: the list below `devices:`. With `simulate: false` a device takes the same lines for those of the kernel. */
-  static async start(t: TestContext, yaml: string, sysfs = '/nowhere'): Promise<Scene> {
+  /**
+   * `yaml`: the list below `devices:`. With `simulate: false` a device takes the same lines, buses and ports for those of
+   * the kernel. `prepare` attaches chips before devices start.
+   */
+  static async start(
+    t: TestContext,
+    yaml: string,
+    { sysfs = '/nowhere', dev = '/nowhere', prepare = () => {} }: SceneOptions = {},
+  ): Promise<Scene> {
     const scene = new Scene(t)
+    prepare(scene)
     const { devices } = await parseConfig(`devices:\n${yaml.replace(/^/gm, '  ')}\n`, 'test.yaml')
     scene.host = await startDevices(
       { entries: devices, simulate: true, watchdogMs: 100, lingerMs: 0 },
@@ -57,7 +76,12 @@ export class Scene {
         program: null,
         lines: scene.lines,
         simulatedLines: scene.lines,
+        i2c: scene.i2c,
+        simulatedI2c: scene.i2c,
+        serial: scene.serial,
+        simulatedSerial: scene.serial,
         sysfs,
+        dev,
       },
     )
     await scene.settle()
