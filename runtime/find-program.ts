@@ -4,7 +4,7 @@ import { join } from 'node:path'
 const PLACES = ['/usr/lib/clasp-edge', '/usr/local/lib/clasp-edge']
 
 /** A program that comes with the runtime, beside the bundle or where packages put it; null: it is not there. */
-export async function findProgram(folder: string, name: 'clasp-io' | 'simulated-node'): Promise<string | null> {
+export async function findProgram(folder: string, name: 'clasp-dmx' | 'clasp-io' | 'simulated-node'): Promise<string | null> {
   const own = await realpath(folder).catch(() => folder)
   for (const place of [own, ...PLACES]) {
     const path = join(place, name)

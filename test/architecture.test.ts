@@ -13,7 +13,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   'runtime/firmware': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   // The defaults and the shape of the router's options are the router's own.
   // The drivers say what can be set of a device.
-  'runtime/config': ['firmware-protocol', 'runtime/router', 'devices'],
+  // So do bridges and rules, which only say so: their code is loaded when they are started.
+  'runtime/config': ['firmware-protocol', 'runtime/router', 'devices', 'runtime/bridges', 'runtime/routes'],
   // The client dials TCP with the framing that the listener cuts.
   'runtime/client': ['firmware-protocol', 'runtime/router', 'runtime/transports'],
   'runtime/discovery': ['firmware-protocol', 'runtime/router'],
@@ -22,6 +23,16 @@ const ALLOWED: Record<string, readonly string[]> = {
   'runtime/federation': ['firmware-protocol', 'runtime/router', 'runtime/client'],
   // Retries as the client does.
   'runtime/devices': ['firmware-protocol', 'runtime/router', 'runtime/client', 'devices', 'boards'],
+  // Retries and asks as the client does, opens ports as transports do, and says in the fields of the configuration what can be set.
+  'runtime/bridges': [
+    'firmware-protocol',
+    'runtime/router',
+    'runtime/client',
+    'runtime/transports',
+    'runtime/config',
+    'runtime/routes',
+  ],
+  'runtime/routes': ['firmware-protocol', 'runtime/router', 'runtime/config'],
   'runtime/observability': ['firmware-protocol', 'runtime/router'],
   devices: ['firmware-protocol', 'boards'],
   boards: [],

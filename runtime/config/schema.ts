@@ -1,6 +1,7 @@
 import { patternProblem } from '../../firmware-protocol/wire/address.ts'
 import { DEFAULT_PORT, DISCOVERY_PORT } from '../../firmware-protocol/wire/constants.ts'
 import { defaultRouterOptions as router } from '../router/options.ts'
+import { bridges } from './bridge-schema.ts'
 import { devices, failSafe } from './device-schema.ts'
 import {
   checkedText,
@@ -266,6 +267,7 @@ export const schema = object('clasp-edge: configuration of one router.', {
   firmware,
   devices,
   failSafe,
+  bridges,
   simulate: oneOf({
     description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',
     fallback: 'auto',

@@ -1,10 +1,11 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Log } from '../router/log.ts'
+import type { WebRoutes } from './web-routes.ts'
 import { plainResponse } from './websocket-handshake.ts'
 
 /**
- * Answers one request. It must end the response, in time or after `keepOpen()`, which lifts the deadline for an answer
+ * Answers one request, the body of which is still to be read. It must end the response, in time or after `keepOpen()`, which lifts the deadline for an answer
  * that goes on; the connection is closed afterwards.
  */
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse, keepOpen: () => void) => void
@@ -26,16 +27,16 @@ const PROBE_METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS']
  */
 export class HttpSurface {
   private readonly server: Server
-  private readonly routes: ReadonlyMap<string, HttpRoute>
+  private readonly routes: WebRoutes
   private readonly log: Log
   private readonly owners = new WeakMap<Socket, SocketOwner>()
 
-  constructor(routes: ReadonlyMap<string, HttpRoute>, log: Log) {
+  constructor(routes: WebRoutes, log: Log) {
     this.routes = routes
     this.log = log
     this.server = createServer((request, response) => this.answer(request, response))
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-      if (isWebSocketUpgrade(request)) return this.owners.get(socket)?.upgrade(request, head)
+      if (isWebSocketUpgrade(request)) return this.upgrade(request, socket, head)
       // An offer to speak something else (h2c) may be ignored: RFC 9110 §7.8.
       const response = new ServerResponse(request)
       response.on('finish', () => socket.end())
@@ -58,13 +59,31 @@ export class HttpSurface {
     socket.resume()
   }
 
+  private upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const owner = this.owners.get(socket)
+    const route = this.routes.findUpgrade(pathOf(request))
+    if (route === undefined) {
+      owner?.upgrade(request, head)
+      return
+    }
+    owner?.keepOpen()
+    try {
+      route(request, socket, head)
+    } catch (error) {
+      this.log.error('a WebSocket could not be opened', { url: request.url, error: (error as Error).message })
+      socket.destroy()
+    }
+  }
+
   private answer(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
     response.shouldKeepAlive = false
-    const route = this.routes.get((request.url ?? '').split('?', 1)[0])
+    const route = this.routes.find(pathOf(request))
     if (route !== undefined) {
       this.run(route, request, response)
-    } else if (isWebSocketUpgrade(request)) {
+      return
+    }
+    request.resume()
+    if (isWebSocketUpgrade(request)) {
       answerText(response, 400, 'a WebSocket needs the header Connection: Upgrade\n')
     } else if (PROBE_METHODS.includes(request.method ?? '')) {
       answerText(response, 200, 'ok\n')
@@ -84,6 +103,10 @@ export class HttpSurface {
       else answerText(response, 500, 'internal error\n')
     }
   }
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0]
 }
 
 function isWebSocketUpgrade(request: IncomingMessage): boolean {

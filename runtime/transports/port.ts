@@ -3,10 +3,11 @@ import { type Clock, systemClock } from '../router/clock.ts'
 import { CloseCode } from '../router/link.ts'
 import type { Log } from '../router/log.ts'
 import { Arrival, type ArrivalContext, type PortCounters, type Tls } from './arrival.ts'
-import type { HttpRoute, HttpSurface } from './http-surface.ts'
+import type { HttpSurface } from './http-surface.ts'
 import { LinkSweep } from './link-sweep.ts'
 import { explainListenFailure, ListenError } from './listen-error.ts'
 import type { PeerAcceptor } from './peer-acceptor.ts'
+import { WebRoutes } from './web-routes.ts'
 
 /** Contents of the PEM files; the passphrase is that of an encrypted key. */
 export interface TlsFiles {
@@ -31,7 +32,7 @@ export interface PortOptions {
   /** Connections at a time, of all protocols; 0 = unlimited, the default. */
   maxConnections?: number
   /** What HTTP paths answer instead of `ok`. May be changed while listening. */
-  routes?: ReadonlyMap<string, HttpRoute>
+  routes?: WebRoutes
   /** Default: the system's. */
   clock?: Clock
 }
@@ -124,7 +125,7 @@ export class PortListener {
     this.maxConnections = options.maxConnections ?? 0
     this.log = log
     this.signal = signal
-    const { idleTimeoutMs = 300_000, pingIntervalMs = 30_000, clock = systemClock, routes = new Map() } = options
+    const { idleTimeoutMs = 300_000, pingIntervalMs = 30_000, clock = systemClock, routes = new WebRoutes() } = options
     const sweep = new LinkSweep(clock, [idleTimeoutMs, pingIntervalMs])
     let http: Promise<HttpSurface> | undefined
     this.context = {

@@ -16,6 +16,7 @@ import { defaultRouterOptions, type RouterOptions } from '../../runtime/router/o
 import { Router } from '../../runtime/router/router.ts'
 import { listenPort } from '../../runtime/transports/port.ts'
 import { listenUdp } from '../../runtime/transports/udp.ts'
+import { WebRoutes } from '../../runtime/transports/web-routes.ts'
 import { type End, Line } from '../line/line.ts'
 import { Peer } from '../router/fixture.ts'
 import { until } from '../until.ts'
@@ -89,7 +90,7 @@ export class Stage {
       { router, acceptor, clock, log, simulatedNode: null },
     )
     const aborter = new AbortController()
-    const routes = new Map(firmware.routes)
+    const routes = new WebRoutes(firmware.routes)
     const listener = await listenPort({ host: '127.0.0.1', port: 0, routes }, acceptor, log, aborter.signal)
     const udp = await listenUdp(
       { host: '127.0.0.1', ports: [0], onLinkDatagram: firmware.onDatagram, clock },

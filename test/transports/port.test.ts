@@ -4,6 +4,7 @@ import { CloseCode } from '../../runtime/router/link.ts'
 import { silentLog } from '../../runtime/router/log.ts'
 import { ListenError } from '../../runtime/transports/listen-error.ts'
 import { listenPort } from '../../runtime/transports/port.ts'
+import { WebRoutes } from '../../runtime/transports/web-routes.ts'
 import {
   echoAcceptor,
   hex,
@@ -150,7 +151,7 @@ test('HTTP in pieces, garbage, other methods and offers of HTTP/2 get a proper a
 })
 
 test('a registered route answers instead, and one that throws answers 500', async (t) => {
-  const routes = new Map([
+  const routes = new WebRoutes([
     ['/status', (_request: unknown, response: { end(text: string): void }) => response.end('{"up":true}')],
     [
       '/broken',

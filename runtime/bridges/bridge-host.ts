@@ -1,0 +1,84 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Client } from '../client/client.ts'
+import type { Clock } from '../router/clock.ts'
+import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import type { Log } from '../router/log.ts'
+import { compileMapper } from '../routes/compile-mapper.ts'
+import type { BridgeKind, BridgeProgram, WebSurface } from './bridge.ts'
+import type { BridgeEntry } from './bridge-entry.ts'
+import { bridgeKinds } from './bridge-kinds.ts'
+import { type BridgeReport, BridgeRunner } from './bridge-runner.ts'
+import { type FrameRouter, openLocalClient } from './local-client.ts'
+
+export interface BridgeParts {
+  router: FrameRouter & { openLocal(options: LocalSessionOptions): LocalSession }
+  clock: Clock
+  log: Log
+  /** For what bridges keep over a restart; undefined: nothing. */
+  folder: string | undefined
+  web: WebSurface
+  findProgram?(name: BridgeProgram): Promise<string | null>
+  random?: () => number
+  /** Instead of those in the registry, in tests. */
+  kinds?: readonly BridgeKind[]
+}
+
+/** All configured bridges while they run. */
+export class BridgeHost {
+  private readonly parts: BridgeParts
+  private readonly runners = new Map<string, BridgeRunner>()
+  private work: Promise<void> = Promise.resolve()
+
+  constructor(parts: BridgeParts) {
+    this.parts = parts
+  }
+
+  get reports(): readonly BridgeReport[] {
+    return [...this.runners.values()].map(({ report }) => report)
+  }
+
+  /**
+   * From now on these are the bridges: new ones start, others stop, changed ones do both, the rest does not notice.
+   * Resolves when each was tried once.
+   */
+  apply(entries: readonly BridgeEntry[]): Promise<void> {
+    this.work = this.work.then(() => this.change(entries))
+    return this.work
+  }
+
+  /** Foreign sides have their safe states, and all is closed, when it resolves. */
+  stop(): Promise<void> {
+    return this.apply([])
+  }
+
+  private async change(entries: readonly BridgeEntry[]): Promise<void> {
+    const gone = [...this.runners.values()].filter(
+      ({ entry }) => !entries.some((wanted) => isDeepStrictEqual(wanted, entry)),
+    )
+    // Ports and paths are free before others take them.
+    await Promise.all(gone.map((runner) => runner.stop()))
+    for (const { entry } of gone) this.runners.delete(entry.id)
+    const added = entries.filter(({ id }) => !this.runners.has(id))
+    await Promise.all(added.map((entry) => this.add(entry)))
+  }
+
+  private async add(entry: BridgeEntry): Promise<void> {
+    const kind = (this.parts.kinds ?? bridgeKinds).find((one) => one.kind === entry.kind)
+    // The configuration takes only kinds that there are.
+    if (kind === undefined) return
+    const { router, clock, log, folder, web, findProgram, random = Math.random } = this.parts
+    const runner = new BridgeRunner(entry, kind, {
+      openLocal: (options) => router.openLocal(options),
+      openClient: (name): Promise<Client> => openLocalClient(router, name),
+      program: async (name) => (await findProgram?.(name)) ?? null,
+      mapper: (direction) => (entry.map.length === 0 ? null : compileMapper(entry.map, direction, { clock, log })),
+      clock,
+      log,
+      folder,
+      web,
+      random,
+    })
+    this.runners.set(entry.id, runner)
+    if (entry.enabled) await runner.start()
+  }
+}

@@ -1,0 +1,4 @@
+import type { BridgeKind } from './bridge.ts'
+
+/** The protocols: one line each. Their code and libraries are loaded when a bridge of the kind is opened, not here. */
+export const bridgeKinds: readonly BridgeKind[] = []

@@ -1,0 +1,202 @@
+import type { Message, Signal, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
+import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
+import type { Clock, Timer } from '../router/clock.ts'
+import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import type { Mapper, Passing } from '../routes/mapper.ts'
+import type { BridgeCounters, BridgeSession, BundleItem, PublishDetails, Update, UpdateFilter } from './bridge.ts'
+import { LoopGuard } from './loop-guard.ts'
+import { OwnValues } from './own-values.ts'
+
+/** The router forgets signals that are not announced again (bridges.md §2.12). */
+const ANNOUNCE_AGAIN_MS = 15 * 60_000
+const NULL: Value = { type: 'null' }
+
+export interface RouterSessionParts {
+  openLocal(options: LocalSessionOptions): LocalSession
+  readonly name: string
+  readonly clock: Clock
+  readonly counters: BridgeCounters
+  /** Rules for values into the router, and out of it; null: none. */
+  readonly mapIn: Mapper | null
+  readonly mapOut: Mapper | null
+  /** Values went round in circles at this address, which rests for a while. */
+  onLoop(address: string): void
+}
+
+interface Subscription {
+  readonly id: number
+  readonly pattern: Pattern
+  readonly types: readonly Signal[]
+  readonly includesOwn: boolean
+  readonly onUpdate: (update: Update) => void
+}
+
+/** The bridge's session at the router: applies rules, counts, and keeps back what the bridge wrote itself. */
+export class RouterSession implements BridgeSession {
+  private readonly parts: RouterSessionParts
+  private readonly session: LocalSession
+  private readonly subscriptions: Subscription[] = []
+  private readonly own = new OwnValues()
+  /** SETs on their way, by address. */
+  private readonly unanswered = new Map<string, number>()
+  private readonly loops: LoopGuard
+  private readonly announced = new Map<string, readonly SignalDefinition[]>()
+  private announceTimer: Timer | null = null
+  private nextId = 1
+  private isOpen = true
+
+  constructor(parts: RouterSessionParts) {
+    this.parts = parts
+    this.loops = new LoopGuard(parts.clock, (address) => parts.onLoop(address))
+    this.session = parts.openLocal({
+      name: parts.name,
+      onMessage: (message) => this.receive(message),
+      onClose: () => {
+        this.isOpen = false
+      },
+    })
+  }
+
+  set(address: string, value: Value, ttl?: Ttl): void {
+    this.enter({ address, value, signal: 'param', ttl })
+  }
+
+  publish(address: string, signal: Exclude<Signal, 'param'>, value: Value, details: PublishDetails = {}): void {
+    const { samples, rate, phase, id } = details
+    if (samples !== undefined && this.parts.mapIn === null) {
+      this.parts.counters.in++
+      this.send({ type: 'PUBLISH', address, signal, samples, rate })
+    } else {
+      this.enter({ address, value, signal, phase, id })
+    }
+  }
+
+  bundle(items: readonly BundleItem[], timestampUs?: number): void {
+    const messages: Message[] = []
+    for (const { address, value, signal = 'param' } of items) {
+      this.mapped({ address, value, signal }, (passing) => {
+        const message = this.messageOf(passing)
+        if (message !== undefined) messages.push(message)
+      })
+    }
+    if (messages.length > 0) this.send({ type: 'BUNDLE', messages, timestamp: timestampUs })
+  }
+
+  announce(namespace: string, signals: readonly SignalDefinition[]): void {
+    this.announced.set(namespace, signals)
+    this.send({ type: 'ANNOUNCE', namespace, signals: [...signals] })
+    this.announceTimer ??= this.parts.clock.timer(ANNOUNCE_AGAIN_MS, () => {
+      this.announceTimer = null
+      for (const [known, again] of this.announced) this.announce(known, again)
+    })
+  }
+
+  subscribe(text: string, onUpdate: (update: Update) => void, filter: UpdateFilter = {}): () => void {
+    const pattern = Pattern.parse(text)
+    if (!(pattern instanceof Pattern)) throw new RangeError(`${text} is no pattern: ${pattern}`)
+    const { types = [], includesOwn = false } = filter
+    const subscription = { id: this.nextId++, pattern, types, includesOwn, onUpdate }
+    this.subscriptions.push(subscription)
+    this.send({ type: 'SUBSCRIBE', id: subscription.id, pattern: text, types: [...types] })
+    return () => {
+      const at = this.subscriptions.indexOf(subscription)
+      if (at < 0) return
+      this.subscriptions.splice(at, 1)
+      this.send({ type: 'UNSUBSCRIBE', id: subscription.id })
+    }
+  }
+
+  send(message: Message): void {
+    if (this.isOpen) this.session.send(message)
+  }
+
+  close(): void {
+    this.isOpen = false
+    this.announceTimer?.cancel()
+    this.parts.mapIn?.stop()
+    this.parts.mapOut?.stop()
+    this.subscriptions.length = 0
+    this.session.close()
+  }
+
+  private enter(passing: Passing): void {
+    this.mapped(passing, (result) => {
+      const message = this.messageOf(result)
+      if (message === undefined) return
+      if (message.type === 'SET') this.unanswered.set(message.address, (this.unanswered.get(message.address) ?? 0) + 1)
+      this.send(message)
+    })
+  }
+
+  private mapped(passing: Passing, emit: (result: Passing) => void): void {
+    this.parts.counters.in++
+    if (this.parts.mapIn === null || !this.parts.mapIn.pass(passing, emit)) emit(passing)
+  }
+
+  private messageOf({ address, value, signal, phase, id, ttl }: Passing): Message | undefined {
+    if (!this.isOpen) return undefined
+    if (!this.loops.allows(address, true)) {
+      this.parts.counters.inDropped++
+      return undefined
+    }
+    if (signal === 'param') {
+      if (this.subscriptions.some(({ pattern }) => pattern.matches(address))) this.own.expect(address, value)
+      return { type: 'SET', address, value, ttl }
+    }
+    if (signal === 'event') {
+      return { type: 'PUBLISH', address, signal, payload: value, timestamp: this.parts.clock.wallUs() }
+    }
+    if (signal === 'gesture') return { type: 'PUBLISH', address, signal, phase, id, payload: value }
+    return { type: 'PUBLISH', address, signal, value }
+  }
+
+  private receive(message: Message): void {
+    if (message.type === 'SET') {
+      const isOwn = this.own.takes(message.address, message.value)
+      this.hand({ signal: 'param', address: message.address, value: message.value, isInitial: false }, isOwn)
+    } else if (message.type === 'PUBLISH') {
+      const { signal = 'event', address, value, payload, phase, id, samples } = message
+      this.hand({ signal, address, value: value ?? payload ?? NULL, phase, id, samples, isInitial: false }, false)
+    } else if (message.type === 'SNAPSHOT') {
+      for (const { address, value } of message.params) {
+        this.hand({ signal: 'param', address, value, isInitial: true }, false)
+      }
+    } else if (message.type === 'ACK' && message.address !== undefined) {
+      this.answered(message.address)
+    } else if (message.type === 'ERROR' && message.address !== undefined) {
+      this.answered(message.address)
+      this.parts.counters.inDropped++
+    }
+  }
+
+  private answered(address: string): void {
+    const left = (this.unanswered.get(address) ?? 0) - 1
+    if (left > 0) {
+      this.unanswered.set(address, left)
+      return
+    }
+    this.unanswered.delete(address)
+    this.own.answered(address)
+  }
+
+  private hand(update: Update, isOwn: boolean): void {
+    const { mapOut } = this.parts
+    // A copy: who hears of it may subscribe or unsubscribe.
+    for (const subscription of [...this.subscriptions]) {
+      if (isOwn && !subscription.includesOwn) continue
+      const { types, pattern, onUpdate } = subscription
+      if (types.length > 0 && !types.includes(update.signal)) continue
+      if (!pattern.matches(update.address)) continue
+      if (!isOwn && !update.isInitial && !this.loops.allows(update.address, false)) {
+        this.parts.counters.outDropped++
+        continue
+      }
+      const tell = (passing: Passing) => {
+        this.parts.counters.out++
+        onUpdate(passing === update ? update : { ...update, ...passing })
+      }
+      if (mapOut === null || !mapOut.pass(update, tell)) tell(update)
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import { addressProblem } from '../../firmware-protocol/wire/address.ts'
+import type { BridgeKind } from '../bridges/bridge.ts'
+import type { BridgeEntry } from '../bridges/bridge-entry.ts'
+import { bridgeKinds } from '../bridges/bridge-kinds.ts'
+import { rules } from '../routes/rule-field.ts'
+import { checkedText, type Field, flag, object, required, type SourceNode, text } from './fields.ts'
+import { nearest } from './nearest.ts'
+import type { Problem } from './problem.ts'
+
+const ID = /^[a-z0-9_-]{1,32}$/
+
+const id = (description: string) =>
+  checkedText({
+    description,
+    fallback: '',
+    expected: 'up to 32 lower-case letters, digits, _ and -',
+    check: (value) => (ID.test(value) ? undefined : `"${value}" is not a name`),
+  })
+
+const namespace = (fallback: string) =>
+  checkedText({
+    description: 'First part of its addresses.',
+    fallback,
+    expected: `an address without a slash at its end, such as ${fallback}`,
+    check: (value) => {
+      if (value.includes('*')) return 'it has no wildcards'
+      return value.endsWith('/') ? 'it has no slash at its end' : addressProblem(value)
+    },
+  })
+
+/** Keys that every bridge has; all others are its options. */
+const USUAL = ['id', 'kind', 'namespace', 'enabled', 'map'] as const
+
+/** The settings of one kind of bridge, as an object of the configuration. */
+function kindField({ kind, description, namespace: usual, options }: BridgeKind): Field<Record<string, unknown>> {
+  const kindText = text({ description: 'Its protocol.', fallback: '' })
+  const field = object(description, {
+    id: required(id('Its name: its state is at /_meta/bridges/<id>.')),
+    kind: required({ ...kindText, jsonSchema: { description: 'Its protocol.', const: kind } }),
+    namespace: namespace(usual),
+    enabled: flag({
+      description: 'Whether it is started; /_meta/bridges/<id>/enabled changes it meanwhile.',
+      fallback: true,
+    }),
+    ...options.members,
+    map: rules('Rules for addresses and values on their way in and out.'),
+  })
+  return field as Field<Record<string, unknown>>
+}
+
+const kindFields = new Map(bridgeKinds.map((kind) => [kind.kind, kindField(kind)]))
+
+function readEntry(node: SourceNode, problems: Problem[]): BridgeEntry | undefined {
+  const kindNode = node.entries()?.find(({ key }) => key === 'kind')?.node
+  if (kindNode === undefined) {
+    problems.push(problemAt(node, `${node.path}: kind is missing`, 'expected id, kind and the settings of that kind'))
+    return undefined
+  }
+  const kind = bridgeKinds.find((one) => one.kind === kindNode.value)
+  if (kind === undefined) {
+    const names = bridgeKinds.map((one) => one.kind)
+    const near = typeof kindNode.value === 'string' ? nearest(kindNode.value, names) : undefined
+    const remedy = `${near === undefined ? '' : `did you mean "${near}"? `}allowed: ${names.join(', ')}`
+    const given = JSON.stringify(kindNode.value ?? null)
+    problems.push(problemAt(kindNode, `${kindNode.path}: there is no kind of bridge ${given}`, remedy))
+    return undefined
+  }
+  const before = problems.length
+  const { id, namespace, enabled, map, ...rest } = (kindFields.get(kind.kind) as Field<Record<string, unknown>>).read(
+    node,
+    problems,
+  )
+  const options = Object.fromEntries(Object.entries(rest).filter(([key]) => !USUAL.some((usual) => usual === key)))
+  const conflict = problems.length === before ? kind.check?.(options) : undefined
+  if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change one of the two'))
+  return { id, kind: kind.kind, namespace, enabled, options, map } as BridgeEntry
+}
+
+/** Bridges have names of their own, and those of one protocol do not share addresses (bridges.md §2.3). */
+function checkShared(entries: readonly { entry: BridgeEntry; node: SourceNode }[], problems: Problem[]): void {
+  for (const [at, { entry, node }] of entries.entries()) {
+    for (const { entry: other } of entries.slice(0, at)) {
+      if (other.id === entry.id) {
+        problems.push(problemAt(node, `${node.path}: ${entry.id} is the name of another bridge`, 'give it another id'))
+      } else if (other.kind === entry.kind && isWithin(other.namespace, entry.namespace)) {
+        const message = `${node.path}: its addresses below ${entry.namespace} are those of ${other.id} too`
+        problems.push(problemAt(node, message, 'give it another namespace'))
+      }
+    }
+  }
+}
+
+function isWithin(a: string, b: string): boolean {
+  return a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
+}
+
+/** Foreign protocols; a reload starts and stops what has changed. */
+export const bridges: Field<BridgeEntry[]> = {
+  kind: 'list',
+  description: 'Foreign protocols that read and write signals.',
+  fallback: [],
+  needsRestart: false,
+  expected: 'a list (lines that start with "- ") of bridges, each with id and kind',
+  jsonSchema: {
+    description: 'Foreign protocols that read and write signals.',
+    type: 'array',
+    items: { oneOf: [...kindFields.values()].map(({ jsonSchema }) => jsonSchema) },
+    default: [],
+  },
+  read(node, problems) {
+    const items = node.items()
+    if (items === undefined) {
+      problems.push(problemAt(node, `${node.path}: this is not a list`, `expected ${this.expected}`))
+      return []
+    }
+    const entries = items.flatMap((item) => {
+      const entry = readEntry(item, problems)
+      return entry === undefined ? [] : [{ entry, node: item }]
+    })
+    checkShared(entries, problems)
+    return entries.map(({ entry }) => entry)
+  },
+}
+
+function problemAt({ line, column }: SourceNode, message: string, remedy: string): Problem {
+  return { line, column, message, remedy }
+}

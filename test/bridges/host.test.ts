@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { type BridgeContext, defineBridge, type Update } from '../../runtime/bridges/bridge.ts'
+import type { BridgeEntry } from '../../runtime/bridges/bridge-entry.ts'
+import { SteppedClock } from '../router/stepped-clock.ts'
+import { BridgeScene } from './bridge-scene.ts'
+
+const int = (value: number): Value => ({ type: 'i64', value })
+
+/** A protocol of which the foreign side is this test. */
+async function toy(t: TestContext) {
+  const clock = new SteppedClock()
+  const log: string[] = []
+  const opened: { context: BridgeContext; updates: Update[] }[] = []
+  let failure: string | undefined
+  const kind = defineBridge({
+    kind: 'toy',
+    description: 'A test.',
+    namespace: '/toy',
+    options: { members: {} } as never,
+    load: async () => async (context) => {
+      if (failure !== undefined) throw new Error(failure)
+      const updates: Update[] = []
+      context.router.subscribe(`${context.namespace}/**`, (update) => updates.push(update))
+      opened.push({ context, updates })
+      log.push(`${context.id} opened`)
+      return {
+        async stop() {
+          log.push(`${context.id} stopped`)
+        },
+      }
+    },
+  })
+  const scene = await BridgeScene.start(t, '[]', { clock, kinds: [kind] })
+  const entry = (id: string, more: Partial<BridgeEntry> = {}): BridgeEntry => ({
+    id,
+    kind: 'toy',
+    namespace: `/${id}`,
+    enabled: true,
+    options: {},
+    map: [],
+    ...more,
+  })
+  const apply = async (...entries: BridgeEntry[]) => {
+    await scene.host.apply(entries)
+    await scene.settle()
+  }
+  const pass = async (ms: number) => {
+    clock.advance(ms)
+    await scene.settle()
+  }
+  return { scene, log, opened, entry, apply, pass, fail: (reason: string | undefined) => (failure = reason) }
+}
+
+function member(value: Value | undefined, name: string): unknown {
+  const found = value?.type === 'map' ? value.value.find(([key]) => key === name)?.[1] : undefined
+  return found !== undefined && 'value' in found ? found.value : undefined
+}
+
+test('a reload starts what is new and stops what has gone; the rest does not notice', async (t) => {
+  const { log, entry, apply } = await toy(t)
+  await apply(entry('a'), entry('b'))
+  await apply(entry('b'), entry('c'))
+  assert.deepEqual(log, ['a opened', 'b opened', 'a stopped', 'c opened'])
+  await apply(entry('b', { namespace: '/other' }), entry('c'))
+  assert.deepEqual(log.slice(4), ['b stopped', 'b opened'])
+})
+
+test('what cannot be opened is told with its reason, and tried again later and later', async (t) => {
+  const { scene, log, entry, apply, pass, fail } = await toy(t)
+  fail('port 8000 is taken')
+  await apply(entry('a'))
+  assert.equal(member(scene.param('/_meta/bridges/a'), 'state'), 'degraded')
+  assert.equal(member(scene.param('/_meta/bridges/a'), 'reason'), 'port 8000 is taken')
+  assert.deepEqual(
+    scene.heard.filter(({ signal }) => signal === 'event').map(({ address }) => address),
+    ['/_meta/bridges/a/error'],
+  )
+  await pass(1000)
+  await pass(2000)
+  assert.equal(scene.report('a').errors, 3)
+  fail(undefined)
+  await pass(4000)
+  assert.deepEqual(log, ['a opened'])
+  assert.equal(member(scene.param('/_meta/bridges/a'), 'state'), 'running')
+})
+
+test('a bridge that lost its foreign side is stopped and opened again', async (t) => {
+  const { scene, log, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a'))
+  opened[0].context.lost(new Error('the cable was pulled'))
+  await scene.settle()
+  assert.equal(scene.report('a').reason, 'the cable was pulled')
+  // A second word of the old one means nothing.
+  opened[0].context.lost(new Error('again'))
+  await pass(1000)
+  assert.deepEqual(log, ['a opened', 'a stopped', 'a opened'])
+})
+
+test('a client pauses and resumes a bridge by its param enabled', async (t) => {
+  const { scene, log, entry, apply } = await toy(t)
+  await apply(entry('a'))
+  await scene.set('/_meta/bridges/a/enabled', { type: 'bool', value: false })
+  assert.equal(scene.report('a').state, 'stopped')
+  await scene.set('/_meta/bridges/a/enabled', { type: 'bool', value: true })
+  assert.equal(scene.report('a').state, 'running')
+  assert.deepEqual(log, ['a opened', 'a stopped', 'a opened'])
+})
+
+test('what a bridge wrote does not come back to it; what others write does, and what was there before', async (t) => {
+  const { scene, opened, entry, apply } = await toy(t)
+  await scene.set('/a/before', int(1))
+  await apply(entry('a'))
+  const [{ context, updates }] = opened
+  for (let i = 0; i < 3; i++) context.router.set('/a/x', int(i))
+  await scene.settle()
+  await scene.set('/a/x', int(2))
+  await scene.event('/a/go', { type: 'string', value: 'now' })
+  assert.deepEqual(
+    updates.map(({ signal, address, value, isInitial }) => [
+      signal,
+      address,
+      'value' in value ? value.value : null,
+      isInitial,
+    ]),
+    [
+      ['param', '/a/before', 1, true],
+      ['param', '/a/x', 2, false],
+      ['event', '/a/go', 'now', false],
+    ],
+  )
+  assert.deepEqual(scene.report('a').in, 3)
+})
+
+test('values that go in and out by turns at one address without end are stopped', async (t) => {
+  const { scene, opened, entry, apply } = await toy(t)
+  await apply(entry('a'))
+  const [{ context, updates }] = opened
+  for (let i = 0; i < 100; i++) {
+    context.router.set('/a/x', int(-i))
+    await scene.set('/a/x', int(i))
+  }
+  assert.ok(updates.length < 20, `${updates.length} got through`)
+  assert.match(scene.report('a').lastError, /round in circles at \/a\/x/)
+})
