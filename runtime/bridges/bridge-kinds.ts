@@ -1,4 +1,5 @@
 import type { BridgeKind } from './bridge.ts'
+import { websocketJson } from './websocket-json/websocket-json-kind.ts'
 
 /** The protocols: one line each. Their code and libraries are loaded when a bridge of the kind is opened, not here. */
-export const bridgeKinds: readonly BridgeKind[] = []
+export const bridgeKinds: readonly BridgeKind[] = [websocketJson]

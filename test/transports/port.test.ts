@@ -75,15 +75,19 @@ test('an acceptor that looks at the first unit may narrow the limits and put its
   const acceptor = new RecordingAcceptor()
   const taken: string[] = []
   const seen: string[] = []
-  const { port } = await startPort(t, {
-    attach: (link) => acceptor.attach(link),
-    admit(link, handler, bytes, start, end) {
-      seen.push(hex(bytes.subarray(start, end)))
-      if (bytes[start + 4] !== 0x01) return handler
-      link.limits = { ...link.limits, maxFrameBytes: 252, idleTimeoutMs: 200 }
-      return { ...handler, onFrame: (unit, from, to) => void taken.push(hex(unit.subarray(from, to))) }
+  const { port } = await startPort(
+    t,
+    {
+      attach: (link) => acceptor.attach(link),
+      admit(link, handler, bytes, start, end) {
+        seen.push(hex(bytes.subarray(start, end)))
+        if (bytes[start + 4] !== 0x01) return handler
+        link.limits = { ...link.limits, maxFrameBytes: 252, idleTimeoutMs: 200 }
+        return { ...handler, onFrame: (unit, from, to) => void taken.push(hex(unit.subarray(from, to))) }
+      },
     },
-  })
+    { pingIntervalMs: 400 },
+  )
   const device = await RawClient.dial(t, port)
   device.send('00 00 00 10 53 41 00 0C 01 01 E0 00 05 45 53 50 33 32 00 00')
   device.send(PREFIXED_PING)

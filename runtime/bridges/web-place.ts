@@ -1,0 +1,87 @@
+import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { optional, text, whole } from '../config/fields.ts'
+import { explainListenFailure } from '../transports/listen-error.ts'
+import { WebRoutes } from '../transports/web-routes.ts'
+import type { BridgeContext, WebSurface } from './bridge.ts'
+
+/** Options of bridges that answer HTTP or WebSockets: at the router's own port, or at one of their own. */
+export const webPlaceOptions = {
+  listen: whole({
+    description: 'Port of its own; 0 = the port of the router.',
+    fallback: 0,
+    min: 0,
+    max: 65_535,
+  }),
+  host: optional(
+    text({ description: 'Address to listen on, with a port of its own; all when left out.', fallback: '' }),
+  ),
+}
+
+export interface WebPlaceOptions {
+  readonly listen: number
+  readonly host: string | undefined
+}
+
+export interface WebPlace {
+  readonly surface: WebSurface
+  /** The port of its own; 0: it is at the router's. */
+  readonly port: number
+  /** Every socket is gone when it resolves. */
+  stop(): Promise<void>
+}
+
+const KEEP_ALIVE_MS = 5000
+
+/** Rejects with a ListenError that names port and remedy. */
+export async function openWebPlace(
+  { web }: Pick<BridgeContext, 'web'>,
+  { listen, host }: WebPlaceOptions,
+): Promise<WebPlace> {
+  if (listen === 0) return { surface: web, port: 0, stop: async () => {} }
+  const routes = new WebRoutes()
+  const sockets = new Set<Socket>()
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+    const route = routes.find((request.url ?? '').split('?', 1)[0])
+    if (route !== undefined) {
+      route(request, response, () => {})
+      return
+    }
+    response.writeHead(404, { 'Content-Type': 'text/plain' })
+    response.end('there is nothing here\n')
+  })
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('upgrade', (request, socket: Socket, head) => {
+    const route = routes.findUpgrade((request.url ?? '').split('?', 1)[0])
+    if (route !== undefined) route(request, socket, head)
+    else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+  })
+  await listening(server, listen, host)
+  return {
+    surface: routes,
+    port: listen,
+    async stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
+}
+
+async function listening(server: Server, port: number, host: string | undefined): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ port, host }, () => {
+        server.removeListener('error', reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    const settings = { port: 'listen', host: 'host' }
+    throw await explainListenFailure(error, { protocol: 'tcp', host, port, settings })
+  }
+}

@@ -1,0 +1,154 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { BridgeContext, RunningBridge } from '../bridge.ts'
+import { isSameText } from '../same-text.ts'
+import { openWebPlace } from '../web-place.ts'
+import { jsonCodec, messagePackCodec } from './json-codec.ts'
+import { JsonPeer } from './json-peer.ts'
+import { PacedSocket } from './paced-socket.ts'
+import type { WebsocketJsonOptions } from './websocket-json-kind.ts'
+
+const PROTOCOLS = ['clasp-json', 'clasp-msgpack']
+const PING_EVERY_MS = 20_000
+const GONE_AFTER_MS = 10_000
+/** Requests of one peer that are not answered yet. */
+const MAX_PENDING = 1000
+
+/** Waits for clients at a path. Rejects with an error that names port or path when somebody has it already. */
+export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): Promise<RunningBridge> {
+  const { options, counters } = context
+  const peers = new Set<WebSocket>()
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: options.maxMessage,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => PROTOCOLS.find((name) => offered.has(name)) ?? false,
+  })
+  const place = await openWebPlace(context, options)
+  const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    const refusal = refusalOf(request, options, peers.size)
+    if (refusal !== undefined) {
+      counters.inDropped++
+      context.problem('refused', `${request.socket.remoteAddress}: ${refusal}`)
+      socket.end(`HTTP/1.1 ${refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+      return
+    }
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      peers.add(webSocket)
+      context.setPeers(peers.size)
+      webSocket.once('close', () => {
+        peers.delete(webSocket)
+        context.setPeers(peers.size)
+      })
+      serve(webSocket, request, context)
+    })
+  }
+  let giveUp: () => void
+  try {
+    giveUp = place.surface.upgrade(options.path, upgrade)
+  } catch (error) {
+    await place.stop()
+    throw error
+  }
+  return {
+    async stop() {
+      giveUp()
+      const closed = [...peers].map((peer) => closing(peer))
+      await Promise.all(closed)
+      server.close()
+      await place.stop()
+    },
+  }
+}
+
+/** As a status line; undefined: it is welcome. */
+function refusalOf(
+  request: IncomingMessage,
+  { origins, maxClients }: WebsocketJsonOptions,
+  count: number,
+): string | undefined {
+  const { origin } = request.headers
+  if (origins.length > 0 && (origin === undefined || !origins.includes(origin))) return '403 Forbidden'
+  return count >= maxClients ? '503 Service Unavailable' : undefined
+}
+
+function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeContext<WebsocketJsonOptions>): void {
+  const { counters, clock, options, namespace } = context
+  const socket = new PacedSocket(webSocket, clock, () => counters.outDropped++)
+  const codec = webSocket.protocol === 'clasp-msgpack' ? messagePackCodec : jsonCodec
+  // Whatever it sends before the router has said hello waits for it, and then each for the one before.
+  let pending = 0
+  const remote = `${request.socket.remoteAddress}:${request.socket.remotePort}`
+  const opened = context.openClient(`${context.id} ${remote}`).then((client) => {
+    const peer = new JsonPeer({
+      client,
+      namespace,
+      codec,
+      token: options.token,
+      isTrusted: options.token !== undefined && isShown(request, options.token),
+      send: (message, key) => {
+        if (webSocket.readyState === webSocket.OPEN) socket.send(message, key)
+      },
+      close: (code, reason) => webSocket.close(code, reason),
+      onReceived: () => counters.in++,
+      onSent: () => counters.out++,
+      onRefused: () => counters.inDropped++,
+    })
+    void client.closed.then(() => webSocket.close(1001, 'the router has closed the session'))
+    return { client, peer }
+  })
+  let work: Promise<void> = opened
+    .then(({ peer }) => peer.begin())
+    .catch(() => webSocket.close(1011, 'no session at the router'))
+  webSocket.on('message', (data: Buffer, isBinary: boolean) => {
+    if (++pending > MAX_PENDING) {
+      counters.inDropped++
+      webSocket.close(1008, 'too many requests at a time')
+      return
+    }
+    const message = isBinary ? new Uint8Array(data) : data.toString('utf8')
+    work = work.then(async () => {
+      pending--
+      if (webSocket.readyState === webSocket.OPEN) await (await opened).peer.receive(message)
+    })
+  })
+  // The library closes the socket itself; without a listener the process would end.
+  webSocket.on('error', (error) => context.problem('socket', `${remote}: ${error.message}`))
+  let isAlive = true
+  let timer = clock.timer(PING_EVERY_MS, ping)
+  webSocket.on('pong', () => {
+    isAlive = true
+  })
+  function ping(): void {
+    isAlive = false
+    webSocket.ping()
+    timer = clock.timer(GONE_AFTER_MS, () => {
+      if (isAlive) timer = clock.timer(PING_EVERY_MS - GONE_AFTER_MS, ping)
+      else webSocket.terminate()
+    })
+  }
+  webSocket.once('close', () => {
+    timer.cancel()
+    socket.stop()
+    void opened.then(({ client }) => client.close()).catch(() => {})
+  })
+}
+
+function isShown({ headers, url = '' }: IncomingMessage, token: string): boolean {
+  const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
+  const shown = bearer ?? new URL(url, 'http://router').searchParams.get('token')
+  return shown !== null && isSameText(shown, token)
+}
+
+/** Says goodbye; who does not answer within a second is cut off. */
+function closing(webSocket: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => webSocket.terminate(), 500)
+    webSocket.once('close', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    webSocket.close(1001, 'the router is stopping')
+  })
+}

@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { decode, encode } from '@msgpack/msgpack'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { until } from '../../until.ts'
+import { BridgeScene } from '../bridge-scene.ts'
+
+type Json = Record<string, unknown>
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** A web page's end of a WebSocket. */
+class Page {
+  readonly messages: Json[] = []
+  readonly socket: WebSocket
+  closedWith: number | undefined
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data: Buffer, isBinary) => {
+      this.messages.push((isBinary ? decode(data) : JSON.parse(data.toString())) as Json)
+    })
+    socket.on('close', (code) => {
+      this.closedWith = code
+    })
+    socket.on('error', () => {})
+  }
+
+  static async open(
+    t: TestContext,
+    port: number,
+    path = '/json',
+    options = {},
+    protocols: string[] = [],
+  ): Promise<Page> {
+    const page = new Page(new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, options))
+    t.after(() => page.socket.terminate())
+    await once(page.socket, 'open')
+    return page
+  }
+
+  say(message: unknown): void {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message))
+  }
+
+  async hears(members: Json): Promise<Json> {
+    const fits = (message: Json) =>
+      Object.entries(members).every(([key, value]) => JSON.stringify(message[key]) === JSON.stringify(value))
+    await until(() => this.messages.some(fits), JSON.stringify(members))
+    return this.messages.find(fits) as Json
+  }
+}
+
+async function start(t: TestContext, more = '') {
+  const port = await freePort()
+  const scene = await BridgeScene.start(t, `- {id: web, kind: websocket-json, listen: ${port}, host: 127.0.0.1${more}}`)
+  return { port, scene }
+}
+
+const f64 = (value: number): Value => ({ type: 'f64', value })
+
+test('a page that only listens gets all below the namespace, what was there before included', async (t) => {
+  const { port, scene } = await start(t)
+  await scene.set('/ws/before', f64(0.5))
+  await scene.set('/elsewhere', f64(1))
+  const page = await Page.open(t, port)
+  await page.hears({ address: '/ws/before', value: 0.5 })
+  await scene.set('/ws/x', { type: 'bool', value: true })
+  await scene.event('/ws/go', { type: 'null' })
+  await page.hears({ address: '/ws/go', value: null })
+  assert.deepEqual(page.messages, [
+    { address: '/ws/before', value: 0.5 },
+    { address: '/ws/x', value: true },
+    { address: '/ws/go', value: null },
+  ])
+})
+
+test('an object with an address is a value, text and bytes have addresses of their own', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  page.say('{"address":"/a/int","value":5}')
+  page.say('{"address":"/a/float","value":5.0}')
+  page.say('{"address":"/a/null","value":null}')
+  page.say('{"x":1}')
+  page.say('no JSON')
+  page.socket.send(Buffer.from([1, 2, 255]))
+  assert.deepEqual(await scene.untilParam('/ws/binary'), { type: 'bytes', value: Uint8Array.of(1, 2, 255) })
+  assert.deepEqual(scene.param('/a/int'), { type: 'i64', value: 5 })
+  assert.deepEqual(scene.param('/a/float'), f64(5))
+  assert.deepEqual(scene.param('/a/null'), { type: 'null' })
+  assert.deepEqual(scene.param('/ws/message'), { type: 'map', value: [['x', { type: 'i64', value: 1 }]] })
+  assert.deepEqual(scene.param('/ws/text'), { type: 'string', value: 'no JSON' })
+  assert.deepEqual(page.messages, [], 'own values do not come back')
+})
+
+test('requests are answered with their id: set, get, emit, snapshot, batch, ping', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  page.say({ type: 'set', address: '/s/a', value: 1, id: 1 })
+  assert.deepEqual(await page.hears({ id: 1 }), { type: 'ack', id: 1, revision: 1 })
+  page.say({ type: 'get', path: '/s/a', id: 'two' })
+  assert.deepEqual(await page.hears({ id: 'two' }), {
+    type: 'value',
+    id: 'two',
+    address: '/s/a',
+    value: 1,
+    revision: 1,
+  })
+  page.say({ type: 'get', address: '/s/none', id: 3 })
+  assert.equal((await page.hears({ id: 3 })).code, 404)
+  page.say({ type: 'emit', address: '/s/go', payload: [1, 'x'], id: 4 })
+  await page.hears({ id: 4, type: 'ack' })
+  assert.equal(scene.heard.find(({ address }) => address === '/s/go')?.signal, 'event')
+  page.say({
+    type: 'batch',
+    id: 5,
+    operations: [
+      { type: 'set', address: '/s/b', value: 2 },
+      { type: 'emit', address: '/s/go' },
+    ],
+  })
+  assert.equal((await page.hears({ id: 5 })).applied, 2)
+  page.say({ type: 'snapshot', prefix: '/s', id: 6 })
+  assert.deepEqual((await page.hears({ id: 6 })).state, { '/s/a': 1, '/s/b': 2 })
+  page.say({ type: 'ping', id: 7 })
+  await page.hears({ type: 'pong', id: 7 })
+})
+
+test('after its first subscription a page gets just what it asked for, until it unsubscribes', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  await scene.set('/stage/x', f64(1))
+  page.say({ type: 'subscribe', pattern: '/stage/**', id: 1 })
+  await page.hears({ id: 1 })
+  await scene.set('/ws/other', f64(2))
+  await scene.set('/stage/x', f64(3))
+  await page.hears({ type: 'value', address: '/stage/x', value: 3, revision: 2 })
+  page.say({ type: 'unsubscribe', pattern: '/stage/**', id: 2 })
+  await page.hears({ id: 2 })
+  await scene.set('/stage/x', f64(4))
+  page.say({ type: 'ping', id: 3 })
+  await page.hears({ id: 3 })
+  assert.equal(page.messages.filter(({ address }) => address === '/ws/other').length, 0)
+  assert.deepEqual(
+    page.messages.filter(({ type }) => type === 'value').map(({ value }) => value),
+    [1, 3],
+  )
+})
+
+test('what is wrong is said to its sender and costs nobody else anything', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  const other = await Page.open(t, port)
+  page.say({ type: 'sett', id: 1 })
+  assert.match(String((await page.hears({ id: 1 })).message), /no request sett/)
+  page.say({ type: 'set', address: 'no slash', value: 1, id: 2 })
+  await page.hears({ id: 2, type: 'error' })
+  page.say({ type: 'subscribe', pattern: 'stage', id: 3 })
+  await page.hears({ id: 3, type: 'error' })
+  page.say(`${'['.repeat(100_000)}`)
+  page.say(`${'['.repeat(5000)}${']'.repeat(5000)}`)
+  page.say('{"type":"batch","id":4,"operations":[{"type":"batch","operations":[]}]}')
+  await page.hears({ id: 4, type: 'error' })
+  other.say({ type: 'ping', id: 9 })
+  await other.hears({ id: 9 })
+  assert.ok(scene.report('web').inDropped >= 4)
+})
+
+test('messages above the limit, origins that are not listed and clients above the limit are refused', async (t) => {
+  const { port, scene } = await start(t, ', maxMessage: 1024, maxClients: 1, origins: ["https://stage.example"]')
+  const headers = { origin: 'https://stage.example' }
+  const evil = new WebSocket(`ws://127.0.0.1:${port}/json`, { headers: { origin: 'https://evil.example' } })
+  const [refused] = await once(evil, 'error')
+  assert.match(String(refused), /403/)
+  const page = await Page.open(t, port, '/json', { headers })
+  const [full] = await once(new WebSocket(`ws://127.0.0.1:${port}/json`, { headers }), 'error')
+  assert.match(String(full), /503/)
+  page.say('x'.repeat(2000))
+  await until(() => page.closedWith !== undefined, 'the end')
+  assert.equal(page.closedWith, 1009)
+  assert.equal(scene.report('web').state, 'running')
+})
+
+test('with a token nothing goes before it was shown, in the URL, as a header or as a message', async (t) => {
+  const { port } = await start(t, ', token: sesame')
+  const silent = await Page.open(t, port)
+  silent.say({ type: 'get', address: '/x', id: 1 })
+  assert.equal((await silent.hears({ id: 1 })).code, 401)
+  silent.say({ type: 'auth', token: 'sesame', id: 2 })
+  assert.equal((await silent.hears({ id: 2 })).type, 'ack')
+  for (const page of [
+    await Page.open(t, port, '/json?token=sesame'),
+    await Page.open(t, port, '/json', { headers: { authorization: 'Bearer sesame' } }),
+  ]) {
+    page.say({ type: 'ping', id: 3 })
+    await page.hears({ id: 3, type: 'pong' })
+  }
+  const liar = await Page.open(t, port)
+  liar.say({ type: 'auth', token: 'wrong' })
+  await until(() => liar.closedWith === 1008, 'the end')
+})
+
+test('the sub-protocol clasp-msgpack speaks the same in MessagePack', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port, '/json', {}, ['clasp-msgpack'])
+  assert.equal(page.socket.protocol, 'clasp-msgpack')
+  page.socket.send(encode({ type: 'set', address: '/m/x', value: { list: [1, 2.5], raw: Uint8Array.of(7) }, id: 1 }))
+  await page.hears({ id: 1, type: 'ack' })
+  assert.deepEqual(scene.param('/m/x'), {
+    type: 'map',
+    value: [
+      ['list', { type: 'array', value: [{ type: 'i64', value: 1 }, f64(2.5)] }],
+      ['raw', { type: 'bytes', value: Uint8Array.of(7) }],
+    ],
+  })
+})
+
+test('a page that does not read is kept up to date by last values, and does not cost memory', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  page.say({ type: 'subscribe', pattern: '/load/**', id: 1 })
+  await page.hears({ id: 1 })
+  const wire = (page.socket as unknown as { _socket: { pause(): void; resume(): void } })._socket
+  wire.pause()
+  const text = 'x'.repeat(20_000)
+  for (let i = 0; i < 1000; i++) await scene.set('/load/text', { type: 'string', value: `${text}${i}` })
+  await until(() => scene.report('web').outDropped > 0, 'values that others took the place of')
+  wire.resume()
+  await until(() => String(page.messages.at(-1)?.value).endsWith('999'), 'the last value')
+  assert.ok(page.messages.length < 900)
+})
+
+test('as a client it brings values in, takes others out, and comes back after the server was away', async (t) => {
+  let server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const got: string[] = []
+  const accept = () => server.on('connection', (socket) => socket.on('message', (data) => got.push(data.toString())))
+  accept()
+  t.after(() => server.close())
+  const joined = once(server, 'connection')
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: out, kind: websocket-json, mode: client, url: "ws://127.0.0.1:${port}"}`,
+  )
+  const [socket] = (await joined) as [WebSocket]
+  socket.send('{"address":"/ws/in","value":1}')
+  socket.send('{"type":"event","address":"/ws/bang","value":"now"}')
+  await scene.untilParam('/ws/in')
+  await scene.set('/ws/out', f64(0.25))
+  await until(() => got.includes('{"address":"/ws/out","value":0.25}'), 'the value')
+  assert.ok(!got.some((text) => text.includes('/ws/in')), 'what came from there does not go back')
+  for (const one of server.clients) one.terminate()
+  server.close()
+  await until(() => scene.report('out').state === 'degraded', 'the loss')
+  server = new WebSocketServer({ host: '127.0.0.1', port })
+  accept()
+  await once(server, 'connection')
+  await until(() => got.filter((text) => text.includes('/ws/out')).length === 2, 'the value again')
+})
+
+test('a port that is taken is told, with its number', async (t) => {
+  const holder = createServer().listen(0, '127.0.0.1')
+  await once(holder, 'listening')
+  t.after(() => holder.close())
+  const { port } = holder.address() as { port: number }
+  const scene = await BridgeScene.start(t, `- {id: web, kind: websocket-json, listen: ${port}, host: 127.0.0.1}`)
+  assert.match(scene.report('web').reason, new RegExp(`${port} at 127.0.0.1 is in use`))
+})
