@@ -40,7 +40,8 @@ function convert(input: unknown, depth: number): Value {
   if (typeof input === 'boolean') return { type: 'bool', value: input }
   if (typeof input === 'number') return numberValue(input)
   if (typeof input === 'bigint') return wholeValue(input)
-  if (input instanceof Uint8Array) return { type: 'bytes', value: input }
+  // Not as a Buffer, which compares as something else.
+  if (input instanceof Uint8Array) return { type: 'bytes', value: Uint8Array.from(input) }
   if (Array.isArray(input)) return { type: 'array', value: input.map((item) => convert(item, depth + 1)) }
   if (typeof input !== 'object' || input === null) return NULL
   const entries = Object.entries(input)

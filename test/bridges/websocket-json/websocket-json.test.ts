@@ -7,17 +7,9 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
+import { freePort } from '../free-port.ts'
 
 type Json = Record<string, unknown>
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** A web page's end of a WebSocket. */
 class Page {

@@ -1,0 +1,164 @@
+import type { Socket } from 'socket.io'
+import type { Client } from '../../client/client.ts'
+import type { Delivery } from '../../client/subscription.ts'
+import type { BridgeCounters, Update } from '../bridge.ts'
+import { NULL } from '../json-value.ts'
+import { OutboundQueue } from '../outbound-queue.ts'
+import { OwnValues } from '../own-values.ts'
+import { argumentOf, type EventMapping, valueOfArguments } from './event-mapping.ts'
+
+const MAX_SUBSCRIPTIONS = 256
+/** Packets that wait in the library; more wait here, by their last values. */
+const HIGH_WATER_PACKETS = 64
+
+type Acknowledge = (answer: Readonly<Record<string, unknown>>) => void
+
+/**
+ * One client of the server, with a session of its own at the router. Plain events are values below the namespace; events
+ * `clasp:…` are requests with acknowledgements:
+ *
+ * | event | arguments | answer |
+ * |---|---|---|
+ * | clasp:set | address, value | revision |
+ * | clasp:emit | address, value | – |
+ * | clasp:get | address | value, revision |
+ * | clasp:subscribe, clasp:unsubscribe | pattern | – ; then `clasp:value` {address, value, signal, revision} |
+ * | clasp:snapshot | pattern | state |
+ *
+ * Each answer has `ok`; `error` where that is false. To subscribe is to join the room of that pattern: from the first one
+ * on it gets nothing else.
+ */
+export class SocketIoPeer {
+  private readonly socket: Socket
+  private readonly client: Client
+  private readonly mapping: EventMapping
+  private readonly counters: BridgeCounters
+  private readonly own = new OwnValues()
+  private readonly rooms = new Map<string, { unsubscribe(): void }>()
+  private readonly queue: OutboundQueue
+  private everything: { unsubscribe(): void } | null = null
+  private isChoosy = false
+
+  constructor(socket: Socket, client: Client, mapping: EventMapping, counters: BridgeCounters) {
+    this.socket = socket
+    this.client = client
+    this.mapping = mapping
+    this.counters = counters
+    this.queue = new OutboundQueue(() => counters.outDropped++)
+  }
+
+  async begin(): Promise<void> {
+    this.socket.conn.on('drain', () => this.drain())
+    const subscription = await this.client.subscribe([`${this.mapping.base}/**`], (delivery) => {
+      if (!this.isChoosy) this.deliver(delivery)
+    })
+    if (this.isChoosy) subscription.unsubscribe()
+    else this.everything = subscription
+  }
+
+  /** An event of the client; its last argument may be a function that takes the answer. */
+  async receive(event: string, args: readonly unknown[]): Promise<void> {
+    this.counters.in++
+    const last = args.at(-1)
+    const answer: Acknowledge = typeof last === 'function' ? (last as Acknowledge) : () => {}
+    const given = typeof last === 'function' ? args.slice(0, -1) : args
+    try {
+      const result = event.startsWith('clasp:')
+        ? await this.request(event.slice(6), given)
+        : await this.take(event, given)
+      answer({ ok: true, ...result })
+    } catch (error) {
+      this.counters.inDropped++
+      answer({ ok: false, error: (error as Error).message })
+    }
+  }
+
+  private async take(event: string, args: readonly unknown[]): Promise<Record<string, unknown>> {
+    const address = this.mapping.addressOf(event)
+    const value = valueOfArguments(args)
+    if (address === undefined || value === undefined) throw new Error(`the event ${event.slice(0, 50)} does not fit`)
+    if (this.mapping.signalOf(event) === 'param') return this.set(address, value)
+    await this.client.publish({ address, signal: 'event', payload: value })
+    return {}
+  }
+
+  private async request(name: string, [place, given]: readonly unknown[]): Promise<Record<string, unknown>> {
+    if (typeof place !== 'string') throw new Error(`clasp:${name} needs an address or a pattern first`)
+    const value = valueOfArguments(given === undefined ? [] : [given]) ?? NULL
+    switch (name) {
+      case 'set':
+        return this.set(place, value)
+      case 'emit':
+        await this.client.publish({ address: place, signal: 'event', payload: value })
+        return {}
+      case 'get': {
+        const param = await this.client.get(place)
+        if (param === undefined) throw new Error(`there is nothing at ${place}`)
+        return { value: argumentOf(param.value), revision: Number(param.revision ?? 0) }
+      }
+      case 'subscribe':
+        await this.join(place)
+        return {}
+      case 'unsubscribe':
+        this.rooms.get(place)?.unsubscribe()
+        this.rooms.delete(place)
+        return {}
+      case 'snapshot': {
+        const params = await this.client.snapshot(place)
+        return { state: Object.fromEntries(params.map(({ address, value: found }) => [address, argumentOf(found)])) }
+      }
+      default:
+        throw new Error(`there is no clasp:${name}: there are set, emit, get, subscribe, unsubscribe and snapshot`)
+    }
+  }
+
+  private async set(address: string, value: Parameters<Client['set']>[1]): Promise<Record<string, unknown>> {
+    this.own.expect(address, value)
+    try {
+      const { revision } = await this.client.set(address, value)
+      return { revision: Number(revision ?? 0) }
+    } finally {
+      this.own.answered(address)
+    }
+  }
+
+  private async join(pattern: string): Promise<void> {
+    if (this.rooms.has(pattern)) return
+    if (this.rooms.size >= MAX_SUBSCRIPTIONS) throw new Error(`there are ${MAX_SUBSCRIPTIONS} subscriptions already`)
+    this.isChoosy = true
+    this.everything?.unsubscribe()
+    this.everything = null
+    const placeholder = { unsubscribe() {} }
+    this.rooms.set(pattern, placeholder)
+    try {
+      const subscription = await this.client.subscribe([pattern], (delivery) => this.deliver(delivery))
+      if (this.rooms.get(pattern) === placeholder) this.rooms.set(pattern, subscription)
+      else subscription.unsubscribe()
+    } catch (error) {
+      this.rooms.delete(pattern)
+      throw error
+    }
+  }
+
+  private deliver({ signal, address, value = NULL, isInitial, phase, id }: Delivery): void {
+    if (signal === 'param' && !isInitial && this.own.takes(address, value)) return
+    this.queue.push({ signal, address, value, isInitial, phase, id })
+    this.drain()
+  }
+
+  private drain(): void {
+    const { conn } = this.socket as unknown as { conn: { writeBuffer: readonly unknown[] } }
+    while (this.queue.size > 0 && conn.writeBuffer.length < HIGH_WATER_PACKETS) this.write(this.queue.shift() as Update)
+  }
+
+  private write({ signal, address, value, phase }: Update): void {
+    this.counters.out++
+    if (this.isChoosy) {
+      this.socket.emit('clasp:value', { address, value: argumentOf(value), signal, phase })
+      return
+    }
+    const event = this.mapping.eventOf(address)
+    if (event === undefined) this.counters.outDropped++
+    else this.socket.emit(event, argumentOf(value))
+  }
+}

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type TestContext, test } from 'node:test'
+import { Server } from 'socket.io'
+import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { until } from '../../until.ts'
+import { BridgeScene } from '../bridge-scene.ts'
+import { freePort } from '../free-port.ts'
+
+interface Page {
+  socket: Socket
+  events: [string, ...unknown[]][]
+  ask(event: string, ...args: unknown[]): Promise<Record<string, unknown>>
+}
+
+function page(t: TestContext, url: string, options: Partial<ManagerOptions & SocketOptions> = {}): Page {
+  const socket = io(url, { forceNew: true, reconnection: false, ...options })
+  t.after(() => socket.disconnect())
+  const events: [string, ...unknown[]][] = []
+  socket.onAny((event, ...args) => events.push([event, ...args]))
+  return { socket, events, ask: (event, ...args) => socket.timeout(10_000).emitWithAck(event, ...args) }
+}
+
+async function connected(
+  t: TestContext,
+  url: string,
+  options: Partial<ManagerOptions & SocketOptions> = {},
+): Promise<Page> {
+  const client = page(t, url, options)
+  await new Promise<void>((resolve, reject) => {
+    client.socket.once('connect', resolve)
+    client.socket.once('connect_error', reject)
+  })
+  return client
+}
+
+async function start(t: TestContext, more = '') {
+  const port = await freePort()
+  const scene = await BridgeScene.start(t, `- {id: sio, kind: socket-io, listen: ${port}, host: 127.0.0.1${more}}`)
+  return { url: `http://127.0.0.1:${port}`, scene }
+}
+
+const f64 = (value: number): Value => ({ type: 'f64', value })
+
+test('events of a page are values below the namespace, with colons for levels; its own do not come back', async (t) => {
+  const { url, scene } = await start(t, ', signals: [{event: "cue:go", signal: event}]')
+  const { events, ask } = await connected(t, url)
+  assert.deepEqual(await ask('fader', 0.5), { ok: true, revision: 1 })
+  await ask('mix:1:name', 'Vox')
+  await ask('xy', 1, 2.5)
+  await ask('none')
+  await ask('raw', Buffer.from([1, 255]))
+  await ask('what*?', true)
+  await ask('cue:go', 7)
+  assert.deepEqual(scene.param('/socketio/fader'), f64(0.5))
+  assert.deepEqual(scene.param('/socketio/mix/1/name'), { type: 'string', value: 'Vox' })
+  assert.deepEqual(scene.param('/socketio/xy'), { type: 'array', value: [{ type: 'i64', value: 1 }, f64(2.5)] })
+  assert.deepEqual(scene.param('/socketio/none'), { type: 'null' })
+  assert.deepEqual(
+    Uint8Array.from((scene.param('/socketio/raw') as { value: Uint8Array }).value),
+    Uint8Array.of(1, 255),
+  )
+  assert.deepEqual(scene.param('/socketio/what%2A%3F'), { type: 'bool', value: true })
+  assert.equal(scene.heard.find(({ address }) => address === '/socketio/cue/go')?.signal, 'event')
+  assert.deepEqual(events, [])
+})
+
+test('values of the router are events of all pages; those with reserved names are not sent', async (t) => {
+  const { url, scene } = await start(t)
+  await scene.set('/socketio/before', f64(1))
+  const one = await connected(t, url)
+  const other = await connected(t, url, { transports: ['websocket'] })
+  await scene.set('/socketio/disconnect', f64(1))
+  await scene.set('/socketio/a/b', { type: 'map', value: [['x', { type: 'bytes', value: Uint8Array.of(9) }]] })
+  await one.ask('hello', 1)
+  await until(() => other.events.some(([event]) => event === 'hello'), 'the event of the other page')
+  assert.deepEqual(
+    other.events.map(([event]) => event),
+    ['before', 'a:b', 'hello'],
+  )
+  assert.deepEqual(other.events[1][1], { x: Buffer.from([9]) })
+  assert.equal(
+    one.events.some(([event]) => event === 'hello'),
+    false,
+  )
+})
+
+test('requests: set, get, emit, subscribe, unsubscribe and snapshot, with answers', async (t) => {
+  const { url, scene } = await start(t)
+  const { events, ask } = await connected(t, url)
+  assert.deepEqual(await ask('clasp:set', '/s/a', 5), { ok: true, revision: 1 })
+  assert.deepEqual(await ask('clasp:get', '/s/a'), { ok: true, value: 5, revision: 1 })
+  assert.equal((await ask('clasp:get', '/s/none')).ok, false)
+  assert.deepEqual(await ask('clasp:subscribe', '/s/**'), { ok: true })
+  await scene.set('/s/b', f64(0.5))
+  await scene.set('/socketio/x', f64(0.5))
+  await scene.event('/s/go', { type: 'string', value: 'now' })
+  await until(() => events.length === 3, 'values')
+  assert.deepEqual(events, [
+    ['clasp:value', { address: '/s/a', value: 5, signal: 'param' }],
+    ['clasp:value', { address: '/s/b', value: 0.5, signal: 'param' }],
+    ['clasp:value', { address: '/s/go', value: 'now', signal: 'event' }],
+  ])
+  await ask('clasp:unsubscribe', '/s/**')
+  await scene.set('/s/b', f64(0.75))
+  assert.deepEqual(await ask('clasp:snapshot', '/s/**'), { ok: true, state: { '/s/a': 5, '/s/b': 0.75 } })
+  await ask('clasp:emit', '/s/bang', { n: 1 })
+  assert.equal(scene.heard.find(({ address }) => address === '/s/bang')?.signal, 'event')
+  assert.match(String((await ask('clasp:fly', '/x')).error), /no clasp:fly/)
+  assert.match(String((await ask('clasp:set', 'x', 1)).error), /./)
+  assert.equal(events.length, 3)
+})
+
+test('a Socket.IO namespace has a level of its own; others are refused', async (t) => {
+  const { url, scene } = await start(t, ', sioNamespaces: [/stage]')
+  const { ask } = await connected(t, `${url}/stage`)
+  await ask('x', 1)
+  assert.deepEqual(scene.param('/socketio/stage/x'), { type: 'i64', value: 1 })
+  await assert.rejects(connected(t, `${url}/other`), /Invalid namespace/)
+})
+
+test('who has no token, or is one too many, is told so', async (t) => {
+  const { url, scene } = await start(t, ', token: sesame, maxClients: 1')
+  await assert.rejects(connected(t, url), /auth/)
+  await assert.rejects(connected(t, url, { auth: { token: 'wrong' } }), /auth/)
+  await connected(t, url, { auth: { token: 'sesame' } })
+  await assert.rejects(connected(t, url, { auth: { token: 'sesame' } }), /too many/)
+  assert.equal(scene.report('sio').peers, 1)
+})
+
+test('as a client it brings events in and takes values out, with acknowledgements, and comes back', async (t) => {
+  const serve = async (port: number) => {
+    const http = createServer()
+    const server = new Server(http)
+    const got: [string, ...unknown[]][] = []
+    server.on('connection', (socket) => {
+      socket.onAny((event, ...args) => {
+        const answer = args.pop()
+        got.push([event, ...args])
+        answer('thanks')
+      })
+    })
+    http.listen(port, '127.0.0.1')
+    await once(http, 'listening')
+    t.after(() => server.close())
+    return { server, got, port: (http.address() as { port: number }).port }
+  }
+  const first = await serve(0)
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: out, kind: socket-io, mode: client, url: "http://127.0.0.1:${first.port}", acks: true, events: [in]}`,
+  )
+  first.server.emit('in', 3)
+  first.server.emit('other', 3)
+  assert.deepEqual(await scene.untilParam('/socketio/in'), { type: 'i64', value: 3 })
+  await scene.set('/socketio/cue/go', f64(0.5))
+  await until(() => scene.heard.some(({ address }) => address === '/socketio/cue/go/ack'), 'the acknowledgement')
+  assert.deepEqual(first.got, [['cue:go', 0.5]])
+  assert.equal(scene.param('/socketio/other'), undefined)
+  await first.server.close()
+  await until(() => scene.report('out').state === 'degraded', 'the loss')
+  const second = await serve(first.port)
+  await until(() => second.got.some(([event]) => event === 'cue:go'), 'the value again')
+})
+
+test('a server that is not there is told with its URL', async (t) => {
+  const port = await freePort()
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: out, kind: socket-io, mode: client, url: "http://127.0.0.1:${port}"}`,
+  )
+  assert.match(scene.report('out').reason, new RegExp(`http://127.0.0.1:${port} cannot be reached`))
+})
