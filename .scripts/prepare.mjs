@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureLineHolder, ensureNative } from './native.mjs'
+import { ensureI2cBus, ensureInputReader, ensureLineHolder, ensureNative } from './native.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bundle = join(root, 'dist', 'clasp-edge.cjs')
@@ -64,11 +64,13 @@ export async function ensureBuilt() {
 
 /**
  * The programs in C, where there is a compiler: without the simulated microcontroller the simulated board runs inside the
- * router, without the holder of lines there is no GPIO.
+ * router, without those that hold lines and buses there is no GPIO and no I2C.
  */
 function buildNative() {
   attempt('no simulated microcontroller', () => ensureNative(root))
   attempt('no GPIO', () => ensureLineHolder(root))
+  attempt('no I2C', () => ensureI2cBus(root))
+  attempt('no keypads', () => ensureInputReader(root))
 }
 
 function attempt(consequence, compile) {
@@ -80,7 +82,20 @@ function attempt(consequence, compile) {
   }
 }
 
-/** One file for the device; native add-ons stay outside and are loaded only when the configuration asks for them. */
+/** Libraries of bridges: files of their own beside the bundle, which stays small, for it is read at every start. */
+const BRIDGE_LIBRARIES = ['@msgpack/msgpack', 'mqtt', 'mqtt-packet', 'socket.io', 'socket.io-client']
+
+const fileOf = (library) => `./lib/${library.replace(/^@[^/]+\//, '')}.cjs`
+
+const bridgeLibraries = {
+  name: 'bridge-libraries',
+  setup(build) {
+    const names = BRIDGE_LIBRARIES.map((name) => name.replace(/[/.]/g, '\\$&')).join('|')
+    build.onResolve({ filter: new RegExp(`^(${names})$`) }, ({ path }) => ({ path: fileOf(path), external: true }))
+  },
+}
+
+/** The bundle for the device; native add-ons stay outside and are loaded only when the configuration asks for them. */
 export async function build() {
   const esbuild = await import('esbuild')
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -92,7 +107,7 @@ export async function build() {
     format: 'cjs',
     target: 'node20',
     define: { CLASP_EDGE_VERSION: JSON.stringify(version) },
-    external: ['bufferutil', 'utf-8-validate', '@serialport/bindings-cpp', 'libsql', 'node:sqlite'],
+    external: ['bufferutil', 'utf-8-validate', '@serialport/bindings-cpp', '@julusian/midi', 'libsql', 'node:sqlite'],
     logLevel: 'warning',
   }
   await esbuild.build({
@@ -100,9 +115,18 @@ export async function build() {
     entryPoints: ['runtime/journal/journal-worker.ts'],
     outfile: join(root, 'dist', 'journal-worker.cjs'),
   })
+  for (const library of BRIDGE_LIBRARIES) {
+    await esbuild.build({
+      ...options,
+      minify: true,
+      entryPoints: [library],
+      outfile: join(root, 'dist', fileOf(library)),
+    })
+  }
   // The bundle is the newest: its time tells whether everything is up to date.
   await esbuild.build({
     ...options,
+    plugins: [bridgeLibraries],
     entryPoints: ['runtime/cli/main.ts'],
     outfile: bundle,
     banner: { js: '#!/usr/bin/env node' },
