@@ -17,6 +17,10 @@ export function sizes(values: Record<string, number>): string[]
 export function ensureNative(root?: string): Native
 /** dist/clasp-io, or dist/clasp-io-fake. Throws what the compiler says when it is not content. */
 export function ensureLineHolder(root?: string, isFake?: boolean): Native
+/** dist/clasp-i2c, or dist/clasp-i2c-fake. Throws what the compiler says when it is not content. */
+export function ensureI2cBus(root?: string, isFake?: boolean): Native
+/** dist/clasp-input. Throws what the compiler says when it is not content. */
+export function ensureInputReader(root?: string): Native
 export function cFilesOf(root: string, folder: string): string[]
 /** dist/NAME, compiled anew when a file in the folders of its sources is newer. */
 export function compile(name: string, sources: string[], flags: string[], options?: CompileOptions): Native

@@ -34,14 +34,32 @@ export function ensureNative(root = '.') {
   return compile('simulated-node', sources, ['-O2', ...sizes(SIMULATED), '-lm'], { root })
 }
 
+/** What the programs beside the router share. */
+const PROGRAM = 'devices/process/c'
 const LINE_HOLDER = 'devices/io/c'
+const I2C_BUS = 'devices/i2c/c'
 
 /** Path of the program that holds GPIO lines, Linux only; `isFake`: one whose lines are files, for tests. */
 export function ensureLineHolder(root = '.', isFake = false) {
   if (process.platform !== 'linux') return { reason: 'GPIO lines need Linux' }
-  const others = ['clasp-io', 'edges', 'messages', 'outputs', 'gpio_request', isFake ? 'lines_fake' : 'lines_kernel']
-  const sources = others.map((name) => `${LINE_HOLDER}/${name}.c`)
+  const from = isFake ? ['lines_fake'] : ['lines_kernel', 'lines_sysfs']
+  const own = ['clasp-io', 'edges', 'outputs', 'gpio_request', ...from]
+  const sources = [...own.map((name) => `${LINE_HOLDER}/${name}.c`), ...cFilesOf(root, PROGRAM)]
   return compile(isFake ? 'clasp-io-fake' : 'clasp-io', sources, ['-O2'], { root })
+}
+
+/** Path of the program of an I2C bus, Linux only; `isFake`: one whose buses are folders, for tests. */
+export function ensureI2cBus(root = '.', isFake = false) {
+  if (process.platform !== 'linux') return { reason: 'I2C needs Linux' }
+  const own = ['clasp-i2c', 'guards', 'transfer', isFake ? 'bus_fake' : 'bus_kernel']
+  const sources = [...own.map((name) => `${I2C_BUS}/${name}.c`), ...cFilesOf(root, PROGRAM)]
+  return compile(isFake ? 'clasp-i2c-fake' : 'clasp-i2c', sources, ['-O2'], { root })
+}
+
+/** Path of the program that reads keypads, Linux only. */
+export function ensureInputReader(root = '.') {
+  if (process.platform !== 'linux') return { reason: 'input devices need Linux' }
+  return compile('clasp-input', ['devices/hid/c/clasp-input.c'], ['-O2'], { root })
 }
 
 export function cFilesOf(root, folder) {

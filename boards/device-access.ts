@@ -37,8 +37,14 @@ export function groupRemedy({ isMember, group, user }: DeviceAccess, rule: strin
     : `run "sudo usermod -aG ${group} ${user}" and log in again or restart the service, or ${rule}`
 }
 
-/** Columns: name, password, number, members. See group(5). */
-async function readGroups(root: string): Promise<{ name: string; gid: number; members: string[] }[]> {
+export interface Group {
+  name: string
+  gid: number
+  members: string[]
+}
+
+/** Those of /etc/group below `root`. Columns: name, password, number, members; see group(5). Never rejects. */
+export async function readGroups(root: string): Promise<Group[]> {
   const text = await readFile(join(root, 'etc/group'), 'utf8').catch(() => '')
   return text
     .split('\n')

@@ -1,4 +1,4 @@
-import type { Board, Line, Pin } from './board.ts'
+import type { Board, Pin } from './board.ts'
 
 const MOST_OFFERED = 3
 
@@ -22,12 +22,6 @@ export function findPin(board: Board, name: string): Pin | NoSuchPin {
     pin.lineNames.some((lineName) => lineName.toUpperCase() === wanted) ||
     `${pin.header}:${pin.number}` === wanted
   return pins.find(isNamed) ?? { nearest: nearestPins(pins, wanted) }
-}
-
-/** The pin that a line is on; undefined when it is on no header. */
-export function pinOfLine(board: Board, { chip, offset }: Line): Pin | undefined {
-  const isIt = (line: Line | undefined) => line?.chip === chip && line.offset === offset
-  return board.headers.flatMap((header) => header.pins).find((pin) => isIt(pin.line) || isIt(pin.otherLine))
 }
 
 /** Names with the same letters before the number come first, then those with the nearest number. */

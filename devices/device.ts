@@ -1,6 +1,7 @@
 import type { SignalDefinition } from '../firmware-protocol/wire/message.ts'
 import type { I2cBuses } from './i2c/bus.ts'
 import type { LineError, Lines } from './io/lines.ts'
+import type { OneWireBuses } from './one-wire/buses.ts'
 import type { OptionSpecs, OptionsOf } from './options.ts'
 import type { SerialPorts } from './serial/ports.ts'
 
@@ -44,7 +45,7 @@ export interface DeviceClock {
 }
 
 /** Why outputs are to be safe. */
-export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'error'
+export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'require' | 'error'
 
 /** Programs of drivers, in C because of system calls that Node.js does not have: `devices/<room>/c`. */
 export type DeviceProgram = 'clasp-input'
@@ -56,6 +57,7 @@ export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
   readonly lines: Lines
   readonly i2c: I2cBuses
   readonly serial: SerialPorts
+  readonly oneWire: OneWireBuses
   /** Files of the kernel, for what has no line: `/sys` or a copy of it in a test. */
   readonly sysfs: string
   /** Device files: `/dev`, or a folder of a test. */
@@ -66,6 +68,8 @@ export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
   readonly isSimulated: boolean
   readonly clock: DeviceClock
   readonly signal: AbortSignal
+  /** What a param that clients may set was before: in the last run, from the journal, or until the hardware went. */
+  last(key: string): Plain | undefined
   /** Sets a param of its own. Null: there is no value at present. */
   set(key: string, value: Plain): void
   /** Publishes an event or a sample of a stream. */
@@ -73,6 +77,8 @@ export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
   gesture(key: string, phase: 'start' | 'move' | 'end' | 'cancel', payload: Plain): void
   /** Tells operators and clients (`…/error`): `code` is a word for machines, `message` says what happened and what to do. */
   problem(code: string, message: string): void
+  /** The hardware is there, and some of it does not work: `…/ok` is false until it is told `''`. */
+  failing(reason: string): void
   /** The hardware has gone: the device is closed and opened again when it is back. */
   lost(error: Error | LineError): void
 }
@@ -85,8 +91,11 @@ export interface OpenDevice {
   readonly play?: Readonly<Record<string, (value: Plain) => void>>
   /** Takes readings, by signal; rejects when the hardware answers nonsense or not at all. Called one at a time. */
   read?(): Promise<Readonly<Record<string, Plain>>>
-  /** Puts outputs into their safe state. */
-  safe?(reason: SafeReason): void | Promise<void>
+  /**
+   * Puts outputs into their safe state. Params that clients set take its value then, so that a new command is needed; with
+   * `keepsWish` they stay what they are, for they will be written again.
+   */
+  safe?(reason: SafeReason, keepsWish: boolean): void | Promise<void>
   /** Lets go of the hardware. Outputs are in their safe state then. */
   close(): void | Promise<void>
 }
@@ -103,8 +112,12 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
   signals(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
   /** How often `read` is called, ms. Required of those that have it. */
   readonly sampleMs?: number
+  /** Longest pause between attempts to open it, ms, where looking for it costs little. Default: a minute. */
+  readonly retryMs?: number
   /** Its hardware forgets what it was told while it is away: after failed readings it is closed and opened anew. */
   readonly isReopened?: boolean
+  /** It is an output: its options have `failSafeOptions` among them, on which the runtime acts. */
+  readonly isFailSafe?: boolean
   /** Its simulated twin is the driver itself, on simulated lines, buses and ports; otherwise readings are made up. */
   readonly isOwnTwin?: boolean
   /** What clients can play of a simulated one besides its lines and readings, below `…/simulated/`; see `OpenDevice.play`. */

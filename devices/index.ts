@@ -11,6 +11,34 @@ import { servo } from './gpio/servo.ts'
 import { stepper } from './gpio/stepper.ts'
 import { contactSwitch } from './gpio/switch.ts'
 import { ultrasonic } from './gpio/ultrasonic.ts'
+import { keypad } from './hid/keypad.ts'
+import { ads1115 } from './i2c/ads1115.ts'
+import { bh1750 } from './i2c/bh1750.ts'
+import { bme280 } from './i2c/bme280.ts'
+import { bmp280 } from './i2c/bmp280.ts'
+import { ina219 } from './i2c/ina219.ts'
+import { mcp23017 } from './i2c/mcp23017.ts'
+import { mpr121 } from './i2c/mpr121.ts'
+import { mpu6050 } from './i2c/mpu6050.ts'
+import { pca9685 } from './i2c/pca9685.ts'
+import { pcf8574 } from './i2c/pcf8574.ts'
+import { sht3x } from './i2c/sht3x.ts'
+import { sht4x } from './i2c/sht4x.ts'
+import { ssd1306 } from './i2c/ssd1306.ts'
+import { tcs34725 } from './i2c/tcs34725.ts'
+import { tsl2591 } from './i2c/tsl2591.ts'
+import { vl53l0x } from './i2c/vl53l0x.ts'
+import { hwmon } from './kernel/hwmon.ts'
+import { iio } from './kernel/iio.ts'
+import { kernelLed } from './kernel/kernel-led.ts'
+import { system } from './kernel/system.ts'
+import { ds18b20 } from './one-wire/ds18b20.ts'
+import { csv } from './serial/csv.ts'
+import { json } from './serial/json.ts'
+import { lines } from './serial/lines.ts'
+import { modbus } from './serial/modbus.ts'
+import { modbusTcp } from './serial/modbus-tcp.ts'
+import { nmea } from './serial/nmea.ts'
 
 /** The drivers: one line each. Libraries that they need are imported when a device is opened, not here. */
 export const deviceKinds: readonly AnyDeviceKind[] = [
@@ -26,4 +54,32 @@ export const deviceKinds: readonly AnyDeviceKind[] = [
   servo,
   stepper,
   ultrasonic,
+  ds18b20,
+  iio,
+  hwmon,
+  system,
+  kernelLed,
+  keypad,
+  mcp23017,
+  pca9685,
+  pcf8574,
+  ssd1306,
+  bme280,
+  bmp280,
+  sht3x,
+  sht4x,
+  bh1750,
+  tsl2591,
+  tcs34725,
+  mpr121,
+  ads1115,
+  ina219,
+  mpu6050,
+  vl53l0x,
+  nmea,
+  lines,
+  json,
+  csv,
+  modbus,
+  modbusTcp,
 ]

@@ -73,6 +73,11 @@ export function text(description: string): OptionSpec<string | undefined> {
   return { type: 'text', description, fallback: undefined }
 }
 
+/** A text that has to be there. */
+export function requiredText(description: string): OptionSpec<string> {
+  return { type: 'text', description, fallback: '', isRequired: true }
+}
+
 /** A name within the configuration, such as that of an interlock: lower-case letters, digits, `_` and `-`. */
 export function name(description: string): OptionSpec<string | undefined> {
   return { type: 'name', description, fallback: undefined }

@@ -13,6 +13,7 @@ import type { Board } from '../boards/board.ts'
 import { detectBoard } from '../boards/detect.ts'
 import { DISCOVERY_PORT } from '../firmware-protocol/wire/constants.ts'
 import type { Feature } from '../firmware-protocol/wire/message.ts'
+import type { BridgeHost } from './bridges/bridge-host.ts'
 import { type ConfigChanges, configChanges } from './config/changes.ts'
 import { journalOptions, leafOptions } from './config/part-options.ts'
 import { ConfigError } from './config/problem.ts'
@@ -31,8 +32,8 @@ import { type Clock, systemClock, type Timer } from './router/clock.ts'
 import type { Log } from './router/log.ts'
 import type { PartReport } from './router/part-report.ts'
 import { Router } from './router/router.ts'
-import type { HttpRoute } from './transports/http-surface.ts'
 import { listenPort, type TlsFiles } from './transports/port.ts'
+import { WebRoutes } from './transports/web-routes.ts'
 
 const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
 
@@ -87,7 +88,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     const sampler = new Sampler(() => router.statistics, clock, aborter.signal)
     let isReady = false
     let addresses: string[] = []
-    const routes: Map<string, HttpRoute> = observabilityRoutes({
+    const pages = observabilityRoutes({
       version,
       sampler,
       stats: () => router.statistics,
@@ -97,8 +98,9 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       addresses: () => addresses,
       isReady: () => isReady,
     })
-    if (!config.http.status) routes.delete('/status')
-    if (!config.http.metrics) routes.delete('/metrics')
+    if (!config.http.status) pages.delete('/status')
+    if (!config.http.metrics) pages.delete('/metrics')
+    const routes = new WebRoutes(pages)
     const isSimulated = config.simulate === 'auto' ? board.isSimulated : config.simulate
     const { listen } = config
     // Devices come before the listeners: whoever connects from outside finds their signals.
@@ -109,10 +111,12 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       const simulatedNode = isSimulated ? await findProgram(programs, 'simulated-node') : null
       firmware = await startFirmware(config.firmware, { router, acceptor, clock, log, simulatedNode })
       stops.push(() => firmware?.stop())
-      if (config.http.status) for (const [path, route] of firmware.routes) routes.set(path, route)
+      if (config.http.status) for (const [path, route] of firmware.routes) routes.route(path, route)
     }
     let devices: DeviceHost | undefined
     if (config.devices.length > 0) devices = await startDevicesOf(config)
+    let bridges: BridgeHost | undefined
+    if (config.bridges.length > 0) await applyBridges(config)
     if (config.hub.accept) {
       const { Hub } = await import('./federation/hub/hub.ts')
       const { hubReport } = await import('./federation/hub/hub-report.ts')
@@ -193,6 +197,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     }
     // Outputs are safe before the network says goodbye.
     if (devices !== undefined) stops.push(() => devices.stop())
+    stops.push(() => bridges?.stop())
     isReady = true
     log.info('router started', { name: config.name, port: listener.port, board: board.model })
 
@@ -227,13 +232,44 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       const { startDevices } = await import('./devices/device-host.ts')
       const { devicesReport } = await import('./devices/devices-report.ts')
       const { boardPins } = await import('./devices/board-pins.ts')
+      const { DevicePorts } = await import('./devices/device-ports.ts')
       const started = await startDevices(
         { entries, simulate: isSimulated, watchdogMs: failSafe.watchdog, lingerMs: failSafe.linger },
-        { router, clock, log, program: await findProgram(programs, 'clasp-io'), pins: boardPins(board) },
+        {
+          router,
+          clock,
+          log,
+          program: await findProgram(programs, 'clasp-io'),
+          i2cProgram: () => findProgram(programs, 'clasp-i2c'),
+          findProgram: (name) => findProgram(programs, name),
+          board,
+          pins: await boardPins(board),
+          serial: new DevicePorts(clock),
+        },
       )
       stops.push(() => started.stop())
       reports.devices = () => devicesReport(started.reports)
       return started
+    }
+
+    async function applyBridges({ bridges: entries }: Config): Promise<void> {
+      if (bridges === undefined) {
+        const { BridgeHost } = await import('./bridges/bridge-host.ts')
+        const { bridgesReport } = await import('./bridges/bridges-report.ts')
+        const { usualJournalFolder } = await import('./journal/journal-folder.ts')
+        const started = new BridgeHost({
+          router,
+          clock,
+          log,
+          folder: usualJournalFolder(process.env),
+          web: routes,
+          findProgram: (name) => findProgram(programs, name),
+        })
+        bridges = started
+        stops.push(() => started.stop())
+        reports.bridges = () => bridgesReport(started.reports)
+      }
+      await bridges.apply(entries)
     }
 
     async function startUplink(url: string): Promise<void> {
@@ -246,7 +282,8 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       let lost: Timer | undefined
       const onLink = (isUp: boolean) => {
         lost?.cancel()
-        lost = isUp ? undefined : clock.timer(HUB_GRACE_MS, () => void devices?.safe('link'))
+        lost = isUp ? undefined : clock.timer(HUB_GRACE_MS, () => devices?.onHub(false))
+        if (isUp) devices?.onHub(true)
       }
       const leaf = startLeaf(options, { router, store, clock, log, version, onLink, signal: aborter.signal })
       stops.push(async () => {
@@ -276,6 +313,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         const { applied } = configChanges(config, next)
         // What needs a restart is told again each time, until it has had one.
         const { needsRestart } = configChanges(initial, next)
+        if (applied.includes('bridges')) void applyBridges(next)
         config = next
         router.reconfigure(routerOptions(next))
         return { applied, needsRestart }

@@ -21,8 +21,15 @@ const ALLOWED: Record<string, readonly string[]> = {
   'runtime/journal': ['firmware-protocol', 'runtime/router'],
   // The uplink dials as the client does.
   'runtime/federation': ['firmware-protocol', 'runtime/router', 'runtime/client'],
-  // Retries as the client does.
-  'runtime/devices': ['firmware-protocol', 'runtime/router', 'runtime/client', 'devices', 'boards'],
+  // Retries as the client does, and opens serial ports as transports do.
+  'runtime/devices': [
+    'firmware-protocol',
+    'runtime/router',
+    'runtime/client',
+    'runtime/transports',
+    'devices',
+    'boards',
+  ],
   // Retries and asks as the client does, opens ports as transports do, and says in the fields of the configuration what can be set.
   'runtime/bridges': [
     'firmware-protocol',

@@ -1,5 +1,5 @@
 import { defineDevice } from '../device.ts'
-import { choice, duration, number, text } from '../options.ts'
+import { choice, duration, flag, number, text } from '../options.ts'
 import { inputOptions, openInput } from './input-options.ts'
 
 const LIMIT = 1_000_000_000
@@ -17,6 +17,7 @@ export const counter = defineDevice({
     edge: choice('Edges that count.', 'rising', ['rising', 'falling', 'both']),
     scale: number('The rate is pulses a second times this.', 1, { min: -LIMIT, max: LIMIT }),
     unit: text('Unit of the rate, for example L/min.'),
+    keep: flag('Go on from the total of before, as far as the journal has it, instead of from 0.', true),
     window: duration('Time over which the rate is taken.', 1000, { minMs: 100, maxMs: 3_600_000 }),
   },
   signals: ({ unit }) => ({
@@ -39,12 +40,12 @@ export const counter = defineDevice({
   }),
   async open(context) {
     const { options, clock, set } = context
-    const { edge: counted, scale, window } = options
-    let total = 0
+    const { edge: counted, scale, window, keep } = options
+    let total = keep ? Number(context.last('') ?? 0) : 0
     let sequence = 0
     /** Half pulses that the kernel numbered without telling. */
     let missed = 0
-    let sinceTotal = 0
+    let sinceTotal = total
     let sinceMs = clock.now()
     const line = await openInput(context, ({ isOn, sequence: number }) => {
       // The level alone is no pulse.

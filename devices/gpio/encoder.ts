@@ -24,6 +24,7 @@ export const encoder = defineDevice({
     min: optional(whole('Lowest position.', 0, { min: -LIMIT, max: LIMIT })),
     max: optional(whole('Highest position.', 0, { min: -LIMIT, max: LIMIT })),
     wrap: flag('Go on at the other end instead of staying at one.', false),
+    keep: flag('Go on from the position of before, as far as the journal has it.', false),
     scale: number('Position is detents times this.', 1, { min: -1_000_000, max: 1_000_000 }),
     accelerateAbove: number('Detents a second from which on each counts more; 0 = never.', 0, { min: 0, max: 1000 }),
     accelerateBy: whole('How much each counts then.', 4, { min: 1, max: 100 }),
@@ -50,7 +51,7 @@ export const encoder = defineDevice({
   async open(context) {
     const { options, lines, clock, set, emit, gesture } = context
     const { stepsPerDetent, scale } = options
-    let position = clamp(0)
+    let position = clamp(options.keep ? Math.round(Number(context.last('') ?? 0) / scale) : 0)
     let detents = 0
     let toTell = 0
     let toldAt = Number.NEGATIVE_INFINITY

@@ -7,10 +7,14 @@ export interface OutputRules {
   minOffMs: number
   minIntervalMs: number
   maxOnMs: number
-  deadmanMs: number
   safe: SafeState
   hasInterlock: boolean
-  isSafeWithoutHub: boolean
+  /** The line tells its real level: it is looked at now and then. */
+  isReadBack?: boolean
+  /** Of one of several outputs of a device; that of a whole device is the runtime's business. */
+  deadmanMs?: number
+  /** The same. */
+  isSafeWithoutHub?: boolean
 }
 
 interface Timer {
@@ -18,6 +22,9 @@ interface Timer {
 }
 
 const SHORTEST_BLINK_MS = 20
+const READ_BACK_MS = 5000
+/** A level that differs so often in a row is no coincidence. */
+const MISMATCHES = 2
 const FORCED_CODE = { maxOn: 'max_on', watchdog: 'failsafe', interlock: 'interlock' } as const
 const FORCED_TEXT = {
   maxOn: 'was switched off: it has been on for as long as it may (maxOn)',
@@ -33,13 +40,19 @@ export class OutputControl {
   private readonly rules: OutputRules
   private readonly clock: DeviceClock
   private readonly context: Pick<DeviceContext, 'name' | 'set' | 'problem' | 'lost'>
-  private line: OutputLine | null = null
+  private line: Pick<OutputLine, 'set' | 'read'> | null = null
   private wanted = false
   private actual = false
+  /** What the line was switched to; `actual` is otherwise when it reads otherwise. */
+  private driven = false
   private changedAt = Number.NEGATIVE_INFINITY
   private delay: Timer | null = null
   private pattern: Timer | null = null
   private deadman: Timer | null = null
+  private readTimer: Timer | null = null
+  private mismatches = 0
+  /** Nobody drives the line. */
+  private isReleased = false
 
   constructor(
     rules: OutputRules,
@@ -51,11 +64,13 @@ export class OutputControl {
     this.context = context
   }
 
-  begin(line: OutputLine, isOn: boolean): void {
+  begin(line: Pick<OutputLine, 'set' | 'read'>, isOn: boolean): void {
     this.line = line
     this.wanted = isOn
     this.actual = isOn
+    this.driven = isOn
     this.tell()
+    if (this.rules.isReadBack) this.readBackLater()
   }
 
   write(isOn: boolean): void {
@@ -93,19 +108,29 @@ export class OutputControl {
     step(count)
   }
 
-  safe(reason: SafeReason): void {
-    const { safe, isSafeWithoutHub } = this.rules
-    if (reason === 'link' && !isSafeWithoutHub) return
+  /** `keepsWish`: the param stays what it is. */
+  safe(reason: SafeReason, keepsWish = false): void {
+    const { safe, isSafeWithoutHub, deadmanMs } = this.rules
+    if (reason === 'link' && isSafeWithoutHub === false) return
     this.cancel()
-    if (safe === 'hold') return
-    this.wanted = safe === 'on'
-    this.switch(this.wanted)
-    if (reason !== 'stop') this.context.problem('failsafe', `${this.context.name} is in its safe state (${reason})`)
+    if (safe === 'hold') {
+      // What had to wait for its time is given up.
+      if (!keepsWish) this.wanted = this.actual
+    } else {
+      if (!keepsWish) this.wanted = safe === 'on'
+      this.switch(safe === 'on')
+    }
+    this.tell()
+    const isOneOfSeveral = deadmanMs !== undefined || isSafeWithoutHub !== undefined
+    if (isOneOfSeveral && reason !== 'stop') {
+      this.context.problem('failsafe', `${this.context.name} is in its safe state (${reason})`)
+    }
   }
 
   /** The holder of the line changed it. */
   onForced(isOn: boolean, reason: ForcedReason): void {
     this.changed(isOn)
+    this.isReleased = reason === 'watchdog' && this.rules.safe === 'release'
     // It had to wait for another one to go off.
     if (!(reason === 'interlock' && isOn)) {
       this.cancel()
@@ -117,6 +142,7 @@ export class OutputControl {
 
   stop(): void {
     this.cancel()
+    this.readTimer?.cancel()
     this.line = null
   }
 
@@ -150,6 +176,7 @@ export class OutputControl {
     const { line, rules, context } = this
     if (line === null) return
     line.set(isOn)
+    this.isReleased = false
     if (rules.hasInterlock && isOn) {
       // It may have to wait.
       line.read().then(
@@ -169,6 +196,7 @@ export class OutputControl {
   private changed(isOn: boolean): void {
     if (isOn !== this.actual) this.changedAt = this.clock.now()
     this.actual = isOn
+    this.driven = isOn
   }
 
   private tell(): void {
@@ -176,8 +204,39 @@ export class OutputControl {
     this.context.set('actual', this.actual)
   }
 
+  /** Source: bridges.md §20.4. */
+  private readBackLater(): void {
+    this.readTimer = this.clock.timer(READ_BACK_MS, () => {
+      this.readBackLater()
+      const { line, driven, changedAt } = this
+      if (line === null || this.isReleased) return
+      line.read().then(
+        (level) => {
+          // It may have been switched meanwhile.
+          if (this.line !== null && driven === this.driven && changedAt === this.changedAt) this.compare(level)
+        },
+        // Who holds the line tells that it is lost.
+        () => {},
+      )
+    })
+  }
+
+  private compare(level: boolean): void {
+    this.mismatches = level === this.driven ? 0 : this.mismatches + 1
+    if (level === this.actual || (level !== this.driven && this.mismatches < MISMATCHES)) return
+    this.actual = level
+    this.tell()
+    if (level === this.driven) return
+    const { name, problem } = this.context
+    const [is, should] = level ? ['on', 'off'] : ['off', 'on']
+    problem(
+      'readback',
+      `${name} reads ${is} although it was switched ${should}: look for a short circuit, or set it again`,
+    )
+  }
+
   private feedDeadman(): void {
-    const { deadmanMs } = this.rules
+    const { deadmanMs = 0 } = this.rules
     this.deadman?.cancel()
     if (deadmanMs > 0) this.deadman = this.clock.timer(deadmanMs, () => this.safe('deadman'))
   }

@@ -1,4 +1,5 @@
 import { defineDevice, type Plain } from '../device.ts'
+import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { number, whole } from '../options.ts'
 import { openPwm } from './pwm-channel.ts'
 
@@ -10,6 +11,7 @@ const NS = 1e9
 export const pwm = defineDevice({
   kind: 'pwm',
   description: 'A PWM output of the kernel: light, fan, heater.',
+  isFailSafe: true,
   namespace: 'pwm',
   options: {
     chip: whole('Number of the PWM chip, below /sys/class/pwm.', 0, { min: 0, max: 255 }),
@@ -18,8 +20,9 @@ export const pwm = defineDevice({
     min: number('Lowest share of the time that it is on.', 0, { min: 0, max: 1 }),
     max: number('Highest share.', 1, { min: 0, max: 1 }),
     safe: number('Share at the start, at a stop, and when the router hangs or is gone.', 0, { min: 0, max: 1 }),
+    ...gradualFailSafeOptions,
   },
-  check: ({ min, max }) => (min > max ? 'min must not be more than max' : undefined),
+  check: (options) => (options.min > options.max ? 'min must not be more than max' : failSafeProblem(options)),
   signals: ({ min, max, safe }) => ({
     '': {
       type: 'param',
@@ -96,9 +99,11 @@ export const pwm = defineDevice({
           }
         },
       },
-      safe() {
+      safe(_reason, keepsWish) {
         timer?.cancel()
-        go(safe)
+        duty = safe
+        apply()
+        if (!keepsWish) set('', safe)
       },
       close() {
         timer?.cancel()

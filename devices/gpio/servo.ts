@@ -1,4 +1,5 @@
 import { defineDevice } from '../device.ts'
+import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { duration, number, whole } from '../options.ts'
 import { openPwm } from './pwm-channel.ts'
 
@@ -12,6 +13,7 @@ const STEP_MS = 20
 export const servo = defineDevice({
   kind: 'servo',
   description: 'A hobby servo on a PWM output. It lets go where others are switched off.',
+  isFailSafe: true,
   namespace: 'servo',
   options: {
     chip: whole('Number of the PWM chip, below /sys/class/pwm.', 0, { min: 0, max: 255 }),
@@ -22,9 +24,13 @@ export const servo = defineDevice({
     maxPulse: number('Longest pulse.', 2500, { min: 100, max: 10_000, unit: 'µs' }),
     slew: number('Fastest turn; 0 = as fast as it can.', 0, { min: 0, max: 100_000, unit: 'degrees/s' }),
     idle: duration('It lets go so long after it has arrived; 0s = never.', 0, { minMs: 0, maxMs: 3_600_000 }),
+    ...gradualFailSafeOptions,
   },
-  check: ({ minAngle, maxAngle, minPulse, maxPulse }) =>
-    minAngle >= maxAngle || minPulse >= maxPulse ? 'the lower limits must be less than the upper ones' : undefined,
+  check: (options) => {
+    const { minAngle, maxAngle, minPulse, maxPulse } = options
+    if (minAngle >= maxAngle || minPulse >= maxPulse) return 'the lower limits must be less than the upper ones'
+    return failSafeProblem(options)
+  },
   signals: ({ minAngle, maxAngle }) => ({
     '': {
       type: 'param',
@@ -75,7 +81,10 @@ export const servo = defineDevice({
           turn(Number(value))
         },
       },
-      safe: release,
+      safe(_reason, keepsWish) {
+        release()
+        if (!keepsWish) set('', null)
+      },
       close() {
         timer?.cancel()
         return output.close()

@@ -1,4 +1,5 @@
 import { defineDevice } from '../device.ts'
+import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { flag, gpioLine, number, optional, whole } from '../options.ts'
 import { lineRequest } from './input-options.ts'
 
@@ -13,6 +14,7 @@ const LIMIT = 1_000_000_000
 export const stepper = defineDevice({
   kind: 'stepper',
   description: 'A stepper motor behind a driver with step and direction inputs.',
+  isFailSafe: true,
   namespace: 'stepper',
   options: {
     step: gpioLine('Line of the step input.'),
@@ -25,8 +27,10 @@ export const stepper = defineDevice({
     }),
     min: optional(whole('Lowest position.', 0, { min: -LIMIT, max: LIMIT, unit: 'steps' })),
     max: optional(whole('Highest position.', 0, { min: -LIMIT, max: LIMIT, unit: 'steps' })),
+    ...gradualFailSafeOptions,
   },
-  check: ({ step, direction }) => (step === direction ? 'step and direction are the same line' : undefined),
+  check: (options) =>
+    options.step === options.direction ? 'step and direction are the same line' : failSafeProblem(options),
   signals: ({ min = -LIMIT, max = LIMIT }) => ({
     '': {
       type: 'param',
@@ -68,13 +72,13 @@ export const stepper = defineDevice({
       isMoving = false
       hz = 0
       target = position
-      set('', target)
     }
     const direction = await output(options.direction, () => {
       isForward = options.invert
     })
     const step = await output(options.step, () => {
       halt()
+      set('', target)
       context.problem('failsafe', `${context.name} was stopped: the router did not answer in time. Set its zero again`)
     }).catch(async (error) => {
       await direction.close()
@@ -118,10 +122,14 @@ export const stepper = defineDevice({
         zero: () => {
           position = 0
           halt()
+          set('', 0)
           set('actual', 0)
         },
       },
-      safe: halt,
+      safe(_reason, keepsWish) {
+        halt()
+        if (!keepsWish) set('', target)
+      },
       async close() {
         isMoving = false
         await step.close()

@@ -1,4 +1,5 @@
-import { FromHolder, HolderMessage, type HolderReader, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
+import { type MessageReader, ProgramMessage } from '../process/program-messages.ts'
+import { FromHolder, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
 import { HolderProcess, type HolderProcessOptions } from './holder-process.ts'
 import { explainOpenFailure } from './line-failure.ts'
 import { findLine, type HeaderPin } from './line-name.ts'
@@ -83,7 +84,7 @@ export class LineHolder implements Lines {
     this.process.run()
     return new Promise((resolve, reject) => {
       this.listings.push({ resolve, reject })
-      this.send(new HolderMessage(ToHolder.list))
+      this.send(new ProgramMessage(ToHolder.list))
     })
   }
 
@@ -124,8 +125,8 @@ export class LineHolder implements Lines {
         .u32(interlock?.deadTimeMs ?? 0),
     )
     await opened
-    const tell = (type: number) => new HolderMessage(type).u16(handle)
-    const sendOpen = (message: HolderMessage) => {
+    const tell = (type: number) => new ProgramMessage(type).u16(handle)
+    const sendOpen = (message: ProgramMessage) => {
       if (held.isOpen) this.send(message)
     }
     return {
@@ -145,7 +146,7 @@ export class LineHolder implements Lines {
     const owner = { line: path, consumer: '', onLost }
     const { held, handle, opened } = this.hold(owner, { chip: path, offset: -1, consumer: '' })
     held.onForced = (_isOn, reason) => onForced(reason)
-    const tell = (text: string) => this.send(new HolderMessage(ToHolder.guard).u16(handle).text(path).text(text))
+    const tell = (text: string) => this.send(new ProgramMessage(ToHolder.guard).u16(handle).text(path).text(text))
     tell(safe)
     await opened
     return {
@@ -214,7 +215,7 @@ export class LineHolder implements Lines {
     if (!held.isOpen) return Promise.reject(new LineError('lost', `${held.line} is closed`))
     return new Promise((resolve, reject) => {
       held.readers.push({ resolve, reject })
-      this.send(new HolderMessage(ToHolder.read).u16(handle))
+      this.send(new ProgramMessage(ToHolder.read).u16(handle))
     })
   }
 
@@ -223,7 +224,7 @@ export class LineHolder implements Lines {
     held.isOpen = false
     return new Promise((resolve) => {
       held.onClosed = resolve
-      this.send(new HolderMessage(ToHolder.close).u16(handle))
+      this.send(new ProgramMessage(ToHolder.close).u16(handle))
     })
   }
 
@@ -233,7 +234,7 @@ export class LineHolder implements Lines {
     return known >= 0 ? known + 1 : this.interlocks.push(interlock.name)
   }
 
-  private send(message: HolderMessage): void {
+  private send(message: ProgramMessage): void {
     this.process.send(message)
   }
 
@@ -249,7 +250,7 @@ export class LineHolder implements Lines {
     }
   }
 
-  private receive(type: number, body: HolderReader): void {
+  private receive(type: number, body: MessageReader): void {
     switch (type) {
       case FromHolder.line:
         this.listed.push({
@@ -275,7 +276,7 @@ export class LineHolder implements Lines {
     if (held !== undefined) this.receiveFor(held, handle, type, body)
   }
 
-  private receiveFor(held: Held, handle: number, type: number, body: HolderReader): void {
+  private receiveFor(held: Held, handle: number, type: number, body: MessageReader): void {
     if (type === FromHolder.edge) {
       const isOn = body.u8() !== 0
       const ms = body.ms()
@@ -287,7 +288,7 @@ export class LineHolder implements Lines {
       const isOn = body.u8() !== 0
       const reason = FORCED[body.u8()]
       // It keeps outputs safe until it hears that this is known here.
-      if (reason === 'watchdog') this.send(new HolderMessage(ToHolder.resume))
+      if (reason === 'watchdog') this.send(new ProgramMessage(ToHolder.resume))
       if (reason !== undefined) held.onForced?.(isOn, reason)
     } else if (type === FromHolder.done) {
       held.onDone?.()
@@ -310,7 +311,7 @@ export class LineHolder implements Lines {
     const error = new LineError('lost', `${held.line} does not work any more (error ${errno}): is it still there?`)
     for (const { reject } of held.readers.splice(0)) reject(error)
     if (held.onClosed !== undefined) return
-    this.send(new HolderMessage(ToHolder.close).u16(handle))
+    this.send(new ProgramMessage(ToHolder.close).u16(handle))
     held.isOpen = false
     held.onClosed = () => {}
     held.onLost(error)
@@ -343,8 +344,8 @@ function placeOf({ chip, offset }: { chip: string; offset: number }): string {
   return offset < 0 ? chip : `${chip}:${offset}`
 }
 
-function addressed(type: number, handle: number, info: LineInfo, { consumer }: LineRequest): HolderMessage {
-  return new HolderMessage(type).u16(handle).text(info.chip).text(consumer.slice(0, 31)).u32(info.offset)
+function addressed(type: number, handle: number, info: LineInfo, { consumer }: LineRequest): ProgramMessage {
+  return new ProgramMessage(type).u16(handle).text(info.chip).text(consumer.slice(0, 31)).u32(info.offset)
 }
 
 function flagsOf({ activeLow, bias }: LineRequest): number {

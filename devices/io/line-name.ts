@@ -9,7 +9,9 @@ export interface HeaderPin {
   line?: {
     /** What kernels call it, besides the name of the pin. */
     names: readonly string[]
-    /** `LineInfo.label` of its chip. */
+    /** `LineInfo.chip`, where it is known; '' = this kernel does not have that chip. */
+    chip?: string
+    /** `LineInfo.label` of its chip, for when it is not. */
     label: string
     offset: number
   }
@@ -71,7 +73,10 @@ function lineOf({ name, number, line }: HeaderPin, lines: readonly LineInfo[]): 
   if (line === undefined) throw new LineError('unknown', `pin ${number} of the header is no GPIO but ${name}`)
   const found =
     lines.find((one) => one.name === name || line.names.includes(one.name)) ??
-    lines.find((one) => one.label === line.label && one.offset === line.offset)
+    lines.find(({ chip, label, offset }) => {
+      const isChip = line.chip === undefined ? label === line.label : chip === line.chip
+      return isChip && offset === line.offset
+    })
   if (found !== undefined) return found
   throw new LineError('missing', `this kernel shows no line for ${name} (pin ${number}): see clasp-edge board`)
 }

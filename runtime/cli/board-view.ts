@@ -5,6 +5,7 @@ import { type BusyLines, busyLines, lineKey } from '../../boards/busy-lines.ts'
 import { chipNodes } from '../../boards/chip-nodes.ts'
 import type { DeviceEntry } from '../../devices/device-entry.ts'
 import { configuredLines } from './configured-lines.ts'
+import { deviceNeeds, pinUsers } from './device-needs.ts'
 
 /** A board and how it stands now. */
 export interface BoardView {
@@ -19,6 +20,8 @@ export interface BoardView {
   busy?: BusyLines
   /** Lines that the configuration gives to a device, by `lineKey`, with the device's name. */
   configured: BusyLines
+  /** Devices that the configuration has on a bus, by the name of the pin. */
+  pinUsers: ReadonlyMap<string, readonly string[]>
 }
 
 /** Looks at the machine below `root`. `devices`: those of the configuration. */
@@ -34,13 +37,14 @@ export async function lookAtBoard(
     busyLines(board, root),
   ])
   const configured = configuredLines(devices, board, chips)
-  return { board, isHere: true, chips, buses, boot, busy, configured }
+  const users = pinUsers(deviceNeeds(devices), buses)
+  return { board, isHere: true, chips, buses, boot, busy, configured, pinUsers: users }
 }
 
 /** A board that is not here: its data without a state. */
 export function describedBoard(board: Board): BoardView {
   const buses = board.buses.map((bus) => ({ bus, isOn: false, nodes: [] }))
-  return { board, isHere: false, chips: new Map(), buses, configured: new Map() }
+  return { board, isHere: false, chips: new Map(), buses, configured: new Map(), pinUsers: new Map() }
 }
 
 /** What a pin can do besides being a line. */
@@ -56,11 +60,13 @@ export function pinFunctions({ buses }: BoardView, pin: Pin): PinFunction[] {
   )
 }
 
-/** Who has the pin: a device of the configuration, whoever the kernel names, or a bus that is on. */
+/** Who has the pin: devices of the configuration, on its line or its bus, whoever the kernel names, or a bus that is on. */
 export function pinUser(view: BoardView, pin: Pin): string | undefined {
   if (pin.line === undefined) return undefined
   const keys = [pin.line, pin.otherLine].flatMap((line) => (line ? [lineKey(line.chip, line.offset)] : []))
-  const users = keys.map((key) => view.configured.get(key) ?? view.busy?.get(key))
-  const bus = pinFunctions(view, pin).find(({ isOn }) => isOn)
-  return users.find((user) => user !== undefined) ?? (bus === undefined ? undefined : bus.bus.name)
+  const functions = pinFunctions(view, pin)
+  const onBus = view.pinUsers.get(pin.name)?.join(' ')
+  const own = keys.map((key) => view.configured.get(key)).find((device) => device !== undefined)
+  const other = keys.map((key) => view.busy?.get(key)).find((user) => user !== undefined)
+  return own ?? onBus ?? other ?? functions.find(({ isOn }) => isOn)?.bus.name
 }

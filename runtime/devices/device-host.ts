@@ -1,17 +1,20 @@
-import type { DeviceProgram, SafeReason } from '../../devices/device.ts'
+import type { Board } from '../../boards/board.ts'
+import type { DeviceProgram } from '../../devices/device.ts'
 import type { DeviceEntry } from '../../devices/device-entry.ts'
 import type { I2cBuses } from '../../devices/i2c/bus.ts'
+import { KernelI2c } from '../../devices/i2c/kernel-i2c.ts'
 import { SimulatedI2c } from '../../devices/i2c/simulated-i2c.ts'
 import { deviceKinds } from '../../devices/index.ts'
 import { LineHolder } from '../../devices/io/line-holder.ts'
 import type { HeaderPin } from '../../devices/io/line-name.ts'
 import type { Lines } from '../../devices/io/lines.ts'
 import { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import { OneWireBuses } from '../../devices/one-wire/buses.ts'
 import type { SerialPorts } from '../../devices/serial/ports.ts'
 import { SimulatedPorts } from '../../devices/serial/simulated-ports.ts'
 import type { Clock } from '../router/clock.ts'
-import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
 import type { Log } from '../router/log.ts'
+import type { DeviceRouter } from './device-router.ts'
 import { DeviceRunner, type RunnerReport } from './device-runner.ts'
 import { MessageBudget } from './message-budget.ts'
 
@@ -32,11 +35,15 @@ export interface DeviceOptions {
 }
 
 export interface DeviceParts {
-  router: { openLocal(options: LocalSessionOptions): LocalSession }
+  router: DeviceRouter
   clock: Clock
   log: Log
   /** Path of clasp-io; null: it is not installed. */
   program: string | null
+  /** Path of clasp-i2c; null: it is not installed. Without it nobody looks. */
+  i2cProgram?(): Promise<string | null>
+  /** For words about its buses. */
+  board?: Board
   /** Of the board, as far as they are known. */
   pins?: readonly HeaderPin[]
   sysfs?: string
@@ -55,8 +62,8 @@ export interface DeviceParts {
 /** All configured devices while they run. */
 export interface DeviceHost {
   readonly reports: readonly RunnerReport[]
-  /** Puts all outputs into their safe state, as after the loss of the hub. */
-  safe(reason: SafeReason): Promise<void>
+  /** The hub of this router is gone, or back. */
+  onHub(isUp: boolean): void
   /** Outputs are safe and all hardware is free when it resolves. May be called again. */
   stop(): Promise<void>
 }
@@ -73,8 +80,23 @@ export async function startDevices(options: DeviceOptions, parts: DeviceParts): 
   const madeUp = parts.simulatedLines ?? new SimulatedLines(clock)
   const madeUpI2c = parts.simulatedI2c ?? new SimulatedI2c({ isFilled: true })
   const madeUpSerial = parts.simulatedSerial ?? new SimulatedPorts()
-  const realI2c = parts.i2c ?? madeUpI2c
+  const kernelI2c =
+    parts.i2c === undefined
+      ? new KernelI2c({
+          program: async () => (await parts.i2cProgram?.()) ?? null,
+          clock,
+          watchdogMs,
+          lingerMs,
+          dev,
+          sysfs,
+          board: parts.board,
+          lines: realLines,
+          tell: (message) => log.warn(message),
+        })
+      : undefined
+  const realI2c: I2cBuses = parts.i2c ?? (kernelI2c as KernelI2c)
   const realSerial = parts.serial ?? madeUpSerial
+  const oneWire = new OneWireBuses(sysfs, clock)
   const whole = new MessageBudget(MESSAGES_PER_NODE, clock)
   const runners = entries.flatMap((entry, at) => {
     const kind = deviceKinds.find((one) => one.kind === entry.kind)
@@ -82,13 +104,14 @@ export async function startDevices(options: DeviceOptions, parts: DeviceParts): 
     if (kind === undefined) return []
     const isSimulated = entry.simulate ?? simulate
     return new DeviceRunner(entry, kind, {
-      openLocal: (session) => router.openLocal(session),
+      router,
       clock,
       log,
       budget: new MessageBudget(MESSAGES_PER_DEVICE, clock, whole),
       lines: isSimulated ? madeUp : realLines,
       i2c: isSimulated ? madeUpI2c : realI2c,
       serial: isSimulated ? madeUpSerial : realSerial,
+      oneWire,
       ...(isSimulated && { simulatedLines: madeUp }),
       sysfs,
       dev,
@@ -100,14 +123,16 @@ export async function startDevices(options: DeviceOptions, parts: DeviceParts): 
   let stopped: Promise<void> | undefined
   const stop = async () => {
     await Promise.all(runners.map((runner) => runner.stop()))
+    // A bus that is being freed has lines.
+    await kernelI2c?.stop()
     await holder?.stop()
   }
   return {
     get reports() {
       return runners.map(({ report }) => report)
     },
-    async safe(reason) {
-      await Promise.all(runners.map((runner) => runner.safe(reason)))
+    onHub(isUp) {
+      for (const runner of runners) runner.onHub(isUp)
     },
     stop() {
       stopped ??= stop()

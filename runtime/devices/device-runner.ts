@@ -1,19 +1,14 @@
-import type {
-  AnyDeviceKind,
-  DeviceContext,
-  DeviceProgram,
-  OpenDevice,
-  Plain,
-  SafeReason,
-} from '../../devices/device.ts'
+import type { AnyDeviceKind, DeviceContext, DeviceProgram, OpenDevice, Plain } from '../../devices/device.ts'
 import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
 import type { I2cBuses } from '../../devices/i2c/bus.ts'
 import type { Lines } from '../../devices/io/lines.ts'
 import type { SimulatedLines } from '../../devices/io/simulated-lines.ts'
+import type { OneWireBuses } from '../../devices/one-wire/buses.ts'
 import type { SerialPorts } from '../../devices/serial/ports.ts'
 import { BackOff } from '../client/back-off.ts'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
+import { DeviceCommands, tracksOwner } from './device-commands.ts'
 import { DeviceSession, type SessionParts } from './device-session.ts'
 import { Sampling } from './sampling.ts'
 import { SimulatedReadings } from './simulated-readings.ts'
@@ -25,6 +20,7 @@ export interface RunnerParts extends SessionParts {
   lines: Lines
   i2c: I2cBuses
   serial: SerialPorts
+  oneWire: OneWireBuses
   /** The device's lines, when they are made up. */
   simulatedLines?: SimulatedLines
   /** Root of the kernel's files, usually `/sys`. */
@@ -59,6 +55,7 @@ export class DeviceRunner {
   private readonly kind: AnyDeviceKind
   private readonly parts: RunnerParts
   private readonly session: DeviceSession
+  private readonly commands: DeviceCommands
   private readonly backOff: BackOff
   /** Of a simulated sensor. */
   private readonly readings: SimulatedReadings | null
@@ -77,14 +74,21 @@ export class DeviceRunner {
     this.kind = kind
     this.parts = parts
     this.sinceUs = parts.clock.wallUs()
-    this.backOff = new BackOff({ baseMs: FIRST_RETRY_MS, capMs: LAST_RETRY_MS, random: parts.random })
+    this.backOff = new BackOff({ baseMs: FIRST_RETRY_MS, capMs: kind.retryMs ?? LAST_RETRY_MS, random: parts.random })
+    const specs = kind.signals(entry.options)
     const owner = {
-      onWrite: (key: string, value: Plain) => this.onWrite(key, value),
+      onWrite: (key: string, value: Plain) => this.commands.onWrite(key, value),
       onSimulated: (name: string, value: Plain) => this.onSimulated(name, value),
+      ...(tracksOwner(entry) && { onWriter: (id: string) => this.commands.onWriter(id) }),
     }
     const isSensor = parts.simulatedLines !== undefined && kind.sampleMs !== undefined && !kind.isOwnTwin
-    this.readings = isSensor ? new SimulatedReadings(kind.signals(entry.options), parts.clock, parts.phase) : null
+    this.readings = isSensor ? new SimulatedReadings(specs, parts.clock, parts.phase) : null
     this.session = new DeviceSession(entry, kind, parts.simulatedLines !== undefined, owner, parts)
+    this.commands = new DeviceCommands(entry, kind, this.session, parts, {
+      write: (key, value) => this.write(key, value),
+      makeSafe: (reason, keepsWish) => void this.guarded(() => this.device?.safe?.(reason, keepsWish)),
+      tellProblem: (code, message) => this.tellProblem(code, message),
+    })
   }
 
   get report(): RunnerReport {
@@ -106,17 +110,19 @@ export class DeviceRunner {
     return this.opening
   }
 
-  /** Puts its outputs into their safe state; it goes on. */
-  async safe(reason: SafeReason): Promise<void> {
-    await this.guarded(() => this.device?.safe?.(reason))
+  /** The hub is gone, or back. */
+  onHub(isUp: boolean): void {
+    this.commands.onHub(isUp)
   }
 
   /** Outputs are safe, and the hardware is free, when it resolves. */
   async stop(): Promise<void> {
     this.isStopped = true
     this.timer?.cancel()
+    this.commands.close()
     await this.opening
-    await this.safe('stop')
+    // What is restored at the next start must not be what is safe now.
+    await this.guarded(() => this.device?.safe?.('stop', this.entry.options.initial === 'last'))
     await this.close()
     this.session.close()
   }
@@ -131,25 +137,29 @@ export class DeviceRunner {
   private async open(): Promise<void> {
     const aborter = new AbortController()
     this.aborter = aborter
-    const { lines, i2c, serial, sysfs, dev, program, clock } = this.parts
+    const { lines, i2c, serial, oneWire, sysfs, dev, program, clock } = this.parts
+    // Opening it changes them.
+    const wishes = this.commands.wishes
     const context: DeviceContext = {
       name: this.entry.name,
       options: this.entry.options,
       lines,
       i2c,
       serial,
+      oneWire,
       sysfs,
       dev,
       program,
       isSimulated: this.parts.simulatedLines !== undefined,
       clock,
       signal: aborter.signal,
+      last: (key) => this.commands.last(key),
       set: (key, value) => this.session.set(key, value),
       emit: (key, payload) => this.session.emit(key, payload),
       gesture: (key, phase, payload) => this.session.gesture(key, phase, payload),
-      problem: (code, message) => {
-        this.parts.log.warn(`device ${this.entry.name}: ${message}`, { code })
-        this.session.tellProblem(code, message)
+      problem: (code, message) => this.tellProblem(code, message),
+      failing: (reason) => {
+        if (!aborter.signal.aborted) this.enter(reason === '' ? 'running' : 'failing', reason)
       },
       lost: (error) => {
         if (aborter === this.aborter) this.onLost(error)
@@ -170,6 +180,7 @@ export class DeviceRunner {
     }
     this.backOff.reset()
     this.enter('running', '')
+    this.commands.begin(wishes)
     this.sample()
   }
 
@@ -218,7 +229,7 @@ export class DeviceRunner {
     await this.guarded(() => device?.close())
   }
 
-  private onWrite(key: string, value: Plain): void {
+  private write(key: string, value: Plain): void {
     const write = this.device?.write?.[key]
     if (write === undefined) {
       this.session.tellProblem('absent', `${this.session.address} cannot be set at present: ${this.problem}`)
@@ -237,6 +248,11 @@ export class DeviceRunner {
     } catch (error) {
       this.onBug(error as Error)
     }
+  }
+
+  private tellProblem(code: string, message: string): void {
+    this.parts.log.warn(`device ${this.entry.name}: ${message}`, { code })
+    this.session.tellProblem(code, message)
   }
 
   private onBug(error: Error): void {

@@ -10,7 +10,8 @@ import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
 import type { Message, SetParam, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Clock, Timer } from '../router/clock.ts'
-import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import type { LocalSession } from '../router/local-session.ts'
+import type { DeviceRouter } from './device-router.ts'
 import type { MessageBudget } from './message-budget.ts'
 import { type ForeignSet, OwnEchoes } from './own-echoes.ts'
 import { PacedParam } from './paced-param.ts'
@@ -25,7 +26,7 @@ const TTL_HEARTBEATS = 3
 const MIN_TTL_S = 60
 
 export interface SessionParts {
-  openLocal(options: LocalSessionOptions): LocalSession
+  router: DeviceRouter
   clock: Clock
   budget: MessageBudget
 }
@@ -34,6 +35,8 @@ export interface SessionParts {
 export interface SessionOwner {
   /** A client wrote a value that the signal can take. */
   onWrite(key: string, value: Plain): void
+  /** Before that, where it is of interest: the session that wrote one of the own params. */
+  onWriter?(id: string): void
   /** A client plays the hardware of a simulated device: a line, by the name of its option, a reading, or what the kind adds. */
   onSimulated(name: string, value: Plain): void
 }
@@ -67,7 +70,7 @@ export class DeviceSession {
     this.specs = kind.signals(entry.options)
     if (isSimulated) this.addSimulated()
     for (const key of Object.keys(this.specs)) this.keys.set(this.addressOf(key), key)
-    this.session = parts.openLocal({
+    this.session = parts.router.openLocal({
       name: `device ${entry.name}`,
       onMessage: (message) => this.receive(message),
       onClose: () => {
@@ -137,9 +140,9 @@ export class DeviceSession {
   }
 
   close(): void {
+    for (const param of this.params.values()) param.stop()
     this.isOpen = false
     this.announceTimer?.cancel()
-    for (const param of this.params.values()) param.stop()
     this.session.close()
   }
 
@@ -188,14 +191,23 @@ export class DeviceSession {
 
   private receive(message: Message): void {
     if (message.type === 'SET') {
+      if (this.owner.onWriter !== undefined) this.tellWriter(message.address, this.owner.onWriter)
       for (const foreign of this.echoes.onSet(message)) this.onForeign(foreign)
-    } else if (message.type === 'ACK' && message.address !== undefined) {
+    } else if (message.type === 'ACK' && message.address !== undefined && message.revision !== undefined) {
+      // That of a SUBSCRIBE bears no revision.
       this.onAnswer(message.address, message.revision)
     } else if (message.type === 'ERROR' && message.address !== undefined) {
       this.onAnswer(message.address, undefined)
     } else if (message.type === 'PUBLISH') {
       this.onWritten(message.address, message.payload ?? message.value ?? { type: 'null' })
     }
+  }
+
+  /** At once: an own SET that answers this one makes the router forget who wrote it. */
+  private tellWriter(address: string, onWriter: (id: string) => void): void {
+    if (!this.keys.has(address)) return
+    const writer = this.parts.router.paramAt(address)?.writer
+    if (writer !== undefined && writer !== this.session.id) onWriter(writer)
   }
 
   private onAnswer(address: string, revision: SetParam['revision']): void {

@@ -55,9 +55,11 @@ export class PacedParam {
     this.last = undefined
   }
 
+  /** What had to wait goes out now, if it may: a total that is kept is to be the last one. */
   stop(): void {
     this.timer?.cancel()
     this.timer = null
+    if (this.waiting !== undefined) this.publish(this.waiting)
     this.waiting = undefined
   }
 

@@ -26,7 +26,10 @@ function memberValue(member: number | boolean | string | null): Value {
  * What a client wrote, in the datatype of the signal and within its range; undefined: it cannot be taken for one.
  * Source: bridges.md §20.6.
  */
-export function writtenValue(value: Value, { datatype, range }: SignalSpec): Plain | undefined {
+export function writtenValue(
+  value: Value,
+  { datatype, range }: Pick<SignalSpec, 'datatype' | 'range'>,
+): Plain | undefined {
   const plain = plainOf(value)
   if (plain === undefined) return undefined
   if (datatype === 'bool') return truth(plain)

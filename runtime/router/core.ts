@@ -16,6 +16,7 @@ import { Policies } from './policies.ts'
 import { Routes } from './routes.ts'
 import type { Session } from './session.ts'
 import type { LiveStats } from './session-host.ts'
+import type { SessionObserver } from './session-observer.ts'
 import type { StateObserver } from './state-observer.ts'
 import { Store } from './store.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
@@ -40,6 +41,7 @@ export class Core {
   journal: Journal | null = null
   /** What copies params elsewhere: the uplink. */
   observer: StateObserver | null = null
+  readonly sessionObservers = new Set<SessionObserver>()
   /** What answers federation peers; null = this router is no hub. */
   peers: FederationPeers | null = null
   now: number

@@ -88,6 +88,7 @@ export class Handshakes {
     })
     // A part of the router asks for what it wants by subscribing.
     if (!session.isInternal) this.snapshots.send(session, null, true)
+    for (const observer of core.sessionObservers) observer.onSessionStart(session.id, name)
   }
 
   forget(session: Session): void {

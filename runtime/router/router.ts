@@ -5,7 +5,10 @@ import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
+import { Reader } from '../../firmware-protocol/wire/reader.ts'
 import { putUtf8 } from '../../firmware-protocol/wire/utf8.ts'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { readValue } from '../../firmware-protocol/wire/value-codec.ts'
 import type { Authorizer } from './access.ts'
 import type { AddressEntry } from './address-table.ts'
 import { Bundles } from './bundles.ts'
@@ -18,6 +21,7 @@ import { HeldRequests } from './held-requests.ts'
 import type { StoredParam } from './journal.ts'
 import { LegacyPath } from './legacy-path.ts'
 import { CloseCode, type Link, type LinkAcceptor, type LinkHandler } from './link.ts'
+import { LocalFrames } from './local-frames.ts'
 import { LocalLink } from './local-link.ts'
 import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
@@ -133,6 +137,22 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     }
   }
 
+  /** A part of this process that says HELLO itself and speaks in frames. Returns how to send one, and how to leave. */
+  openFrames(
+    name: string,
+    onFrames: (bytes: Uint8Array) => void,
+    onClosed: (reason: string) => void,
+  ): { send(frame: Uint8Array): void; close(): void } {
+    const link = new LocalFrames(name, onFrames, onClosed)
+    const session = this.attach(link) as Session
+    session.isInternal = true
+    link.connect(session)
+    return {
+      send: (frame) => link.send(frame),
+      close: () => session.close(CloseCode.normal, 'closed'),
+    }
+  }
+
   onHandshake(session: Session, bytes: Uint8Array, at: number, stop: number): void {
     const message = decodeMessage(bytes, at, stop)
     if (message instanceof DecodeError) {
@@ -239,6 +259,14 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   refuseAnswers(ticket: number, code: number, message: string): void {
     this.beginTurn()
     this.answers.refuse(ticket, code, message)
+  }
+
+  /** A param as it is now, with the id of the session that wrote it. */
+  paramAt(address: string): { value: Value; writer: string } | undefined {
+    const param = this.lookup(address)?.param ?? null
+    if (param === null || param.expiresAt <= this.clock.now()) return undefined
+    const bytes = this.store.value(param)
+    return { value: readValue(new Reader(bytes, 0, bytes.length), param.valueCode), writer: param.writer.id }
   }
 
   /** Takes over new options while running. Memory sizes keep their value, rates count for sessions that start later. */
@@ -366,6 +394,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   /** Everything that hangs on the session's id. */
   private forgetIdentity(session: Session): void {
     this.sessions.delete(session.id)
+    for (const observer of this.sessionObservers) observer.onSessionEnd(session.id)
     this.subscriptions.forget(session)
     this.snapshots.forget(session)
     this.replays.forget(session)

@@ -29,7 +29,15 @@ export interface SerialPoller {
 }
 
 export interface SerialDriver {
-  open(options: { path: string; baudRate: number; rtscts: boolean; hupcl: boolean }): Promise<SerialBinding>
+  open(options: {
+    path: string
+    baudRate: number
+    dataBits: 7 | 8
+    parity: 'none' | 'even' | 'odd'
+    stopBits: 1 | 2
+    rtscts: boolean
+    hupcl: boolean
+  }): Promise<SerialBinding>
 }
 
 /**

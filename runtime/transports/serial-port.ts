@@ -14,6 +14,12 @@ import { SerialWriter } from './serial-writer.ts'
 export interface SerialPortOptions {
   /** 50 … 4 000 000; any number that the driver can make within 3 %. */
   baudRate: number
+  /** Default 8. */
+  dataBits?: 7 | 8
+  /** Default none. */
+  parity?: 'none' | 'even' | 'odd'
+  /** Default 1. */
+  stopBits?: 1 | 2
   /** Hardware flow control. Default false. */
   rtscts?: boolean
   /** Restarts the board, see `pulseReset`. Default false. */
@@ -72,16 +78,17 @@ const RATE_OVER_MS = 20
 const READABLE = 1
 const WRITABLE = 2
 
-/** 8N1, raw, locked against others. No event comes before it resolves. Rejects with a SerialError. */
+/** Raw, locked against others. No event comes before it resolves. Rejects with a SerialError. */
 export async function openSerialPort(
   path: string,
   options: SerialPortOptions,
   events: SerialEvents,
 ): Promise<SerialPort> {
-  const { baudRate, rtscts = false } = options
+  const { baudRate, dataBits = 8, parity = 'none', stopBits = 1, rtscts = false } = options
   checkBaudRate(path, baudRate)
   const driver = await loadSerialDriver()
-  const binding = await driver.open({ path, baudRate, rtscts, hupcl: false }).catch(async (error: Error) => {
+  const settings = { path, baudRate, dataBits, parity, stopBits, rtscts, hupcl: false }
+  const binding = await driver.open(settings).catch(async (error: Error) => {
     throw await explainOpenFailure(path, error)
   })
   const port = new OpenPort(binding, path, options, events)

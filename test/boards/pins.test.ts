@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import type { Board, Pin } from '../../boards/board.ts'
 import { boardById, boardIds } from '../../boards/detect.ts'
-import { findPin, pinOfLine } from '../../boards/find-pin.ts'
+import { findPin } from '../../boards/find-pin.ts'
 
 function boardOf(id: string): Board {
   const board = boardById(id)
@@ -115,8 +115,6 @@ describe('a pin', () => {
       assert.ok('line' in pin, name)
       assert.deepEqual([pin.name, pin.number, pin.line], ['GPIO2', 3, { chip: 'gpio', offset: 2 }])
     }
-    assert.equal(pinOfLine(pi, { chip: 'gpio', offset: 17 })?.number, 11)
-    assert.equal(pinOfLine(pi, { chip: 'gpio', offset: 40 }), undefined)
   })
 
   it('that the board does not have is answered with the nearest ones', () => {

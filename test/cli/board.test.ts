@@ -80,6 +80,23 @@ test('a line of a configured device is shown with the device, which comes before
   assert.match(stdout, /\n +bell +GPIO27 +13 14/)
 })
 
+test('devices on a bus are shown on its pins', async (t) => {
+  const root = fakeFiles(t, {
+    ...PI_4,
+    'etc/clasp-edge/config.yaml': `devices:
+  - { name: climate, kind: bme280, bus: 1 }
+  - { name: lux, kind: bh1750 }
+  - { name: fan, kind: pwm }
+  - { name: cellar, kind: ds18b20, id: 28-0316a2795e2f }
+`,
+  })
+  const { stdout } = await cli(['board', '--root', root])
+  for (const pin of ['GPIO2 +3 4', 'GPIO3 +5 6']) assert.match(stdout, new RegExp(`climate lux +i2c1 \\w+ +${pin}`))
+  assert.match(stdout, /12 GPIO18 .*pwm +fan\n/)
+  assert.match(stdout, /\n +spi1 pwm GPIO19 +35 36/)
+  assert.match(stdout, /cellar +one-wire .*GPIO4 +7 8/)
+})
+
 test('a configuration that cannot be used is named, and the board is shown without it', async (t) => {
   const root = fakeFiles(t, { ...PI_4, 'etc/clasp-edge/config.yaml': 'devises: []\n' })
   const { code, stdout, stderr } = await cli(['board', '--root', root])

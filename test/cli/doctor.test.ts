@@ -4,7 +4,9 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it, type TestContext, test } from 'node:test'
 import { detectBoard } from '../../boards/detect.ts'
+import type { DeviceEntry } from '../../devices/device-entry.ts'
 import { lookAtBoard } from '../../runtime/cli/board-view.ts'
+import { deviceNeeds } from '../../runtime/cli/device-needs.ts'
 import { runChecks } from '../../runtime/cli/doctor/checks.ts'
 import type { Finding } from '../../runtime/cli/doctor/finding.ts'
 import type { LiveSystem } from '../../runtime/cli/doctor/live-system.ts'
@@ -26,22 +28,31 @@ const WELL: LiveSystem = {
   routerAt: async () => undefined,
   isSynchronised: async () => true,
   packageFailure: async () => undefined,
+  hasProgram: async () => true,
 }
 
 interface Circumstances {
   live?: Partial<LiveSystem>
   user?: User
   config?: (config: Config) => void
-  needed?: string[]
   /** Before the look. */
   prepare?: (root: string) => void
+}
+
+const CELLAR: DeviceEntry = { name: 'cellar', kind: 'ds18b20', options: {}, signals: {} }
+const CLIMATE: DeviceEntry = { name: 'climate', kind: 'bme280', options: { bus: '1' }, signals: {} }
+
+function withDevices(...devices: DeviceEntry[]): (config: Config) => void {
+  return (config) => {
+    config.devices = devices
+  }
 }
 
 /** What the checks find on a Pi 4 with these files besides. */
 async function find(
   t: TestContext,
   files: Record<string, FakeFile>,
-  { live = {}, user = ROOT, config: change, needed = [], prepare }: Circumstances = {},
+  { live = {}, user = ROOT, config: change, prepare }: Circumstances = {},
 ): Promise<Finding[]> {
   const root = fakeFiles(t, { 'sys/class/rtc/rtc0/name': '', 'var/lib/clasp-edge/journal.db': '', ...PI_4, ...files })
   prepare?.(root)
@@ -49,8 +60,9 @@ async function find(
   config.journal.folder = '/var/lib/clasp-edge'
   change?.(config)
   const view = await lookAtBoard(await detectBoard(root), root)
-  const system = { files: new SystemFiles(root), view, config, user, live: { ...WELL, ...live } }
-  return (await runChecks(system, new Set(needed))).flatMap(({ findings }) => findings)
+  const needs = deviceNeeds(config.devices)
+  const system = { files: new SystemFiles(root), view, config, needs, user, live: { ...WELL, ...live } }
+  return (await runChecks(system)).flatMap(({ findings }) => findings)
 }
 
 const THROTTLED = 'sys/devices/platform/soc/soc:firmware/get_throttled'
@@ -145,7 +157,28 @@ describe('doctor', () => {
       'warning',
       /asks for spi0, but the kernel/,
     ],
-    ['a bus that a device needs', {}, 'problem', /spi0 is not switched on/, { needed: ['spi0'] }],
+    ['a bus that a device needs', {}, 'problem', /one-wire is not switched on/, { config: withDevices(CELLAR) }],
+    [
+      'an I2C bus that is not there',
+      {},
+      'problem',
+      /there is no \/dev\/i2c-7/,
+      { config: withDevices({ ...CLIMATE, options: { bus: '7', chipAddress: 0x76 } }) },
+    ],
+    [
+      'a PWM chip that is not there',
+      {},
+      'problem',
+      /there is no \/sys\/class\/pwm\/pwmchip3/,
+      { config: withDevices({ name: 'fan', kind: 'pwm', options: { chip: 3, channel: 0 }, signals: {} }) },
+    ],
+    [
+      'a program that was not built',
+      {},
+      'problem',
+      /clasp-i2c is not installed/,
+      { config: withDevices(CLIMATE), live: { hasProgram: async (name) => name !== 'clasp-i2c' } },
+    ],
     [
       'a bus without a node',
       { 'sys/bus/i2c/devices/i2c-3': { link: 'sys/devices/platform/soc/fe205600.i2c/i2c-3' } },
@@ -265,6 +298,10 @@ describe('doctor', () => {
     const [joinable] = await find(t, named, { user, prepare: owned(group, 0o660) })
     assert.match(joinable.what, /stage may not open \/dev\/i2c-1/)
     assert.deepEqual(joinable.type, ['sudo usermod --append --groups i2c stage'])
+    const needed = { user, prepare: owned(group, 0o660), config: withDevices(CLIMATE) }
+    const [blocking] = await find(t, named, needed)
+    assert.deepEqual([joinable.severity, blocking.severity], ['warning', 'problem'])
+    assert.match(blocking.meaning, /climate cannot work/)
     const [late] = await find(t, named, { user: { ...user, newGids: [group] }, prepare: owned(group, 0o660) })
     assert.match(late.remedy, /log out and in again/)
     assert.deepEqual(await find(t, named, { user: { ...user, gids: [group] }, prepare: owned(group, 0o660) }), [])

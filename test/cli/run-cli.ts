@@ -21,9 +21,13 @@ export class RunningCommand {
   readonly child: ChildProcess
   readonly exited: Promise<Outcome>
 
-  constructor(args: readonly string[], { env = {}, input }: { env?: Record<string, string>; input?: string } = {}) {
+  /** `bundle`: instead of the one in dist. */
+  constructor(
+    args: readonly string[],
+    { env = {}, input, bundle = BUNDLE }: { env?: Record<string, string>; input?: string; bundle?: string } = {},
+  ) {
     const { CLASP_URL: _, CLASP_TOKEN: __, FORCE_COLOR: ___, ...inherited } = process.env
-    this.child = spawn(process.execPath, [BUNDLE, ...args], { env: { ...inherited, ...env } })
+    this.child = spawn(process.execPath, [bundle, ...args], { env: { ...inherited, ...env } })
     this.child.stdout?.setEncoding('utf8').on('data', (text) => {
       this.stdout += text
     })

@@ -23,6 +23,8 @@ export interface Happened {
 export interface SceneOptions {
   sysfs?: string
   dev?: string
+  /** Path of the programs of drivers; without it there are none. */
+  program?: string
   prepare?(scene: Scene): void
 }
 
@@ -62,7 +64,7 @@ export class Scene {
   static async start(
     t: TestContext,
     yaml: string,
-    { sysfs = '/nowhere', dev = '/nowhere', prepare = () => {} }: SceneOptions = {},
+    { sysfs = '/nowhere', dev = '/nowhere', program, prepare = () => {} }: SceneOptions = {},
   ): Promise<Scene> {
     const scene = new Scene(t)
     prepare(scene)
@@ -70,7 +72,12 @@ export class Scene {
     scene.host = await startDevices(
       { entries: devices, simulate: true, watchdogMs: 100, lingerMs: 0 },
       {
-        router: { openLocal: (options) => scene.openLocal(options) },
+        router: {
+          openLocal: (options) => scene.openLocal(options),
+          paramAt: (address) => scene.router.paramAt(address),
+          sessions: scene.router.sessions,
+          sessionObservers: scene.router.sessionObservers,
+        },
         clock: scene.clock,
         log: silentLog,
         program: null,
@@ -82,6 +89,7 @@ export class Scene {
         simulatedSerial: scene.serial,
         sysfs,
         dev,
+        findProgram: async () => program ?? null,
       },
     )
     await scene.settle()
@@ -125,6 +133,11 @@ export class Scene {
 
   async publish(address: string, payload: Plain): Promise<void> {
     await this.send({ type: 'PUBLISH', address, signal: 'event', payload: wireValue(payload, 'i64') })
+  }
+
+  /** Another client. */
+  connect(name: string): LocalSession {
+    return this.router.openLocal({ name })
   }
 
   /** The member of the payloads at an address, in order. */

@@ -12,32 +12,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../process/c/program.h"
 #include "edges.h"
 #include "messages.h"
 #include "outputs.h"
 
-#define MS 1000000u
-
-static uint64_t watchdog_ns = 90 * (uint64_t)MS, linger_ns = 3000 * (uint64_t)MS;
 static uint64_t heard_at;
 /* The router says nothing. */
 static bool is_silent;
 /* Outputs became safe because of it, and stay so until the router has said that it knows. */
 static bool is_latched;
-
-uint64_t now_ns(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void tell_level(uint8_t type, uint16_t handle, bool is_on) {
   begin_message(type);
@@ -99,7 +88,7 @@ static void open_line(uint16_t handle, reader *r, uint8_t kind) {
   fresh.fd = kind == INPUT ? line_open_input(&fresh.spec) : line_open_output(&fresh.spec);
   level = fresh.fd < 0 ? fresh.fd : kind == INPUT ? line_get(fresh.fd, &fresh.spec) : fresh.is_on;
   if (level < 0) {
-    if (fresh.fd >= 0) close(fresh.fd);
+    if (fresh.fd >= 0) line_close(fresh.fd);
     tell_failed(handle, -level);
     return;
   }
@@ -164,58 +153,21 @@ static void command(uint8_t type, uint16_t handle, reader *r) {
   }
 }
 
-/* False: the router said goodbye. */
-static bool take(reader *r) {
-  uint8_t type = get_u8(r);
+static void take(uint8_t type, reader *r) {
   uint16_t handle;
-  if (type == IN_BEAT) return true;
-  if (type == IN_QUIT) return false;
   if (type == IN_RESUME) is_latched = false;
   if (type == IN_LIST) tell_lines();
-  if (type < IN_INPUT || type == IN_RESUME) return true;
+  if (type < IN_INPUT || type >= IN_RESUME) return;
   handle = get_u16(r);
-  if (handle >= MAX_LINES) return true;
+  if (handle >= MAX_LINES) return;
   switch (type) {
     case IN_INPUT: open_line(handle, r, INPUT); break;
     case IN_OUTPUT: open_line(handle, r, OUTPUT); break;
     case IN_GUARD: open_guard(handle, r); break;
     case IN_CLOSE: close_line(handle); break;
     case IN_READ: read_line(handle); break;
-    case IN_SET:
-    case IN_STROBE:
-    case IN_PULSES: command(type, handle, r); break;
-    default: break;
+    default: command(type, handle, r); break;
   }
-  return true;
-}
-
-enum { GO_ON, SAID_GOODBYE, IS_GONE };
-
-static int read_messages(void) {
-  static uint8_t buffer[65536];
-  static size_t length;
-  size_t at = 0;
-  ssize_t size = read(STDIN_FILENO, buffer + length, sizeof buffer - length);
-  if (size < 0) return errno == EAGAIN || errno == EINTR ? GO_ON : IS_GONE;
-  if (size == 0) return IS_GONE;
-  heard_at = now_ns();
-  is_silent = false;
-  length += (size_t)size;
-  while (length - at >= 2) {
-    size_t rest = (size_t)(buffer[at] | buffer[at + 1] << 8);
-    reader r;
-    /* Something else than the router speaks to us. */
-    if (rest == 0 || rest > MAX_MESSAGE) return IS_GONE;
-    if (length - at < 2 + rest) break;
-    r.at = buffer + at + 2;
-    r.end = r.at + rest;
-    r.failed = false;
-    at += 2 + rest;
-    if (!take(&r)) return SAID_GOODBYE;
-  }
-  memmove(buffer, buffer + at, length - at);
-  length -= at;
-  return GO_ON;
 }
 
 /* Those that were safe anyway need no new command. */
@@ -236,13 +188,14 @@ static bool is_armed(void) {
   return false;
 }
 
-static int run(void) {
+/* How it ended. */
+static arrival run(void) {
   static struct pollfd polls[MAX_LINES + 1];
   static uint16_t handles[MAX_LINES + 1];
   for (;;) {
     uint64_t now = now_ns(), next = outputs_run(now);
     struct timespec timeout;
-    int count = 1, state = GO_ON;
+    int count = 1;
     uint16_t handle;
     if (!is_silent && is_armed() && (next == 0 || heard_at + watchdog_ns < next)) next = heard_at + watchdog_ns;
     if (!flush_messages()) return IS_GONE;
@@ -260,52 +213,29 @@ static int run(void) {
     timeout.tv_nsec = (long)(next > now ? (next - now) % 1000000000u : 0);
     if (ppoll(polls, (nfds_t)count, next == 0 ? NULL : &timeout, NULL) < 0) continue;
     /* What came while this process did not run counts before the silence does. */
-    if (polls[0].revents != 0) state = read_messages();
-    if (state != GO_ON) return state;
+    if (polls[0].revents != 0) {
+      arrival state = receive_messages(take);
+      if (state == SAID_GOODBYE || state == IS_GONE) return state;
+      if (state == ARRIVED) {
+        heard_at = now_ns();
+        is_silent = false;
+      }
+    }
     if (!is_silent && is_armed() && now_ns() >= heard_at + watchdog_ns) fall_safe();
     edges_read(polls, handles, count);
   }
 }
 
-static void hold_safe(uint64_t ns) {
-  struct timespec rest;
-  rest.tv_sec = (time_t)(ns / 1000000000u);
-  rest.tv_nsec = (long)(ns % 1000000000u);
-  while (nanosleep(&rest, &rest) < 0 && errno == EINTR) continue;
-}
-
-static bool read_option(const char *text, uint64_t *ns) {
-  char *end;
-  unsigned long ms = text == NULL ? 0 : strtoul(text, &end, 10);
-  if (text == NULL || *text == 0 || *end != 0) return false;
-  *ns = (uint64_t)ms * MS;
-  return true;
-}
-
 int main(int argc, char **argv) {
-  /* A service manager or Ctrl-C tells all processes to stop: the router decides when this one does. */
-  static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE};
-  size_t i;
-  int at, end;
-  for (at = 1; at < argc; at += 2) {
-    bool is_watchdog = strcmp(argv[at], "--watchdog") == 0;
-    if ((!is_watchdog && strcmp(argv[at], "--linger") != 0) ||
-        !read_option(argv[at + 1], is_watchdog ? &watchdog_ns : &linger_ns) || watchdog_ns == 0) {
-      fprintf(stderr, "usage: clasp-io [--watchdog MS] [--linger MS]\n");
-      return 2;
-    }
+  arrival end;
+  if (!read_options(argc, argv, 1)) {
+    fprintf(stderr, "usage: clasp-io [--watchdog MS] [--linger MS]\n");
+    return 2;
   }
-  for (i = 0; i < sizeof ignored / sizeof ignored[0]; i++) signal(ignored[i], SIG_IGN);
-  fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
-  fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK);
-  /* Not to wait for the card when it counts; not allowed everywhere. */
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) < 0) errno = 0;
+  begin_program(VERSION);
   heard_at = now_ns();
-  begin_message(OUT_READY);
-  put_u8(VERSION);
-  send_message();
   end = run();
   all_safe();
-  if (end == IS_GONE) hold_safe(is_armed() ? linger_ns : 0);
+  if (end == IS_GONE) sleep_ns(is_armed() ? linger_ns : 0);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "../../process/c/program.h"
 #include "messages.h"
 #include "outputs.h"
 

@@ -1,6 +1,7 @@
 /*
- * Where lines come from: the kernel (lines_kernel.c), or a folder of files for tests (lines_fake.c). Levels are logical:
- * active-low has been taken into account. Nothing blocks; errors are negative errno values.
+ * Where lines come from: the kernel (lines_kernel.c, or lines_sysfs.c where that is old), or a folder of files for tests
+ * (lines_fake.c). Levels are logical: active-low has been taken into account. Nothing blocks; errors are negative errno
+ * values.
  */
 #ifndef LINES_H
 #define LINES_H
@@ -40,11 +41,11 @@ int line_set(int fd, const line_spec *spec, bool is_on);
 /* An output of high impedance; line_drive makes it an output again. */
 int line_release(int fd, const line_spec *spec);
 int line_drive(int fd, const line_spec *spec, bool is_on);
+/* Also takes descriptors that are no lines. */
+void line_close(int fd);
 /* How many edges were there, at most `room`. */
 int line_edges(int fd, line_edge *edges, int room);
 /* Tells every line of every chip; -ENOENT: there is no chip, -EACCES: none that may be opened. */
 int line_list(void (*tell)(const line_info *info));
-
-uint64_t now_ns(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../process/c/program.h"
 #include "lines.h"
 
 enum { LEVELS = 1024 };
@@ -91,6 +92,8 @@ int line_release(int fd, const line_spec *spec) {
 }
 
 int line_drive(int fd, const line_spec *spec, bool is_on) { return line_set(fd, spec, is_on); }
+
+void line_close(int fd) { close(fd); }
 
 int line_edges(int fd, line_edge *edges, int room) {
   char levels[64];

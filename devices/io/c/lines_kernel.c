@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include "gpio_request.h"
+#include "lines_sysfs.h"
+
+/* No chip speaks the character device's language: the kernel is older than that. */
+static bool is_old;
 
 static int open_chip(const char *chip) {
   char path[LINE_NAME + 8];
@@ -29,12 +33,14 @@ static int ask(const line_spec *spec, gpio_request *request) {
 
 int line_open_input(const line_spec *spec) {
   gpio_request request;
+  if (is_old) return sysfs_open_input(spec);
   gpio_request_input(&request, spec);
   return ask(spec, &request);
 }
 
 int line_open_output(const line_spec *spec) {
   gpio_request request;
+  if (is_old) return sysfs_open_output(spec);
   gpio_request_output(&request, spec);
   return ask(spec, &request);
 }
@@ -42,12 +48,14 @@ int line_open_output(const line_spec *spec) {
 int line_get(int fd, const line_spec *spec) {
   gpio_values values = {0, 1};
   (void)spec;
+  if (sysfs_has(fd)) return sysfs_get(fd);
   return ioctl(fd, GPIO_GET_VALUES, &values) < 0 ? -errno : (int)(values.bits & 1);
 }
 
 int line_set(int fd, const line_spec *spec, bool is_on) {
   gpio_values values = {is_on ? 1 : 0, 1};
   (void)spec;
+  if (sysfs_has(fd)) return sysfs_set(fd, is_on);
   return ioctl(fd, GPIO_SET_VALUES, &values) < 0 ? -errno : 0;
 }
 
@@ -57,14 +65,25 @@ static int configure(int fd, const line_spec *spec, bool is_output, bool is_on) 
   return ioctl(fd, GPIO_SET_CONFIG, &config) < 0 ? -errno : 0;
 }
 
-int line_release(int fd, const line_spec *spec) { return configure(fd, spec, false, false); }
+int line_release(int fd, const line_spec *spec) {
+  return sysfs_has(fd) ? sysfs_release(fd) : configure(fd, spec, false, false);
+}
 
-int line_drive(int fd, const line_spec *spec, bool is_on) { return configure(fd, spec, true, is_on); }
+int line_drive(int fd, const line_spec *spec, bool is_on) {
+  return sysfs_has(fd) ? sysfs_drive(fd, spec, is_on) : configure(fd, spec, true, is_on);
+}
+
+void line_close(int fd) {
+  if (sysfs_has(fd)) sysfs_close(fd);
+  else close(fd);
+}
 
 int line_edges(int fd, line_edge *edges, int room) {
   gpio_event events[64];
   int want = room < 64 ? room : 64, i;
-  ssize_t size = read(fd, events, (size_t)want * sizeof events[0]);
+  ssize_t size;
+  if (sysfs_has(fd)) return sysfs_edges(fd, edges, room);
+  size = read(fd, events, (size_t)want * sizeof events[0]);
   if (size < 0) return errno == EAGAIN || errno == EINTR ? 0 : -errno;
   for (i = 0; i < (int)((size_t)size / sizeof events[0]); i++) {
     edges[i].timestamp_ns = events[i].timestamp_ns;
@@ -74,10 +93,11 @@ int line_edges(int fd, line_edge *edges, int room) {
   return i;
 }
 
+/* The number of lines that were told, or an error. */
 static int tell_chip(const char *name, void (*tell)(const line_info *)) {
   gpio_chip_info chip;
   uint32_t at;
-  int fd = open_chip(name);
+  int fd = open_chip(name), told = 0;
   if (fd < 0) return fd;
   memset(&chip, 0, sizeof chip);
   if (ioctl(fd, GPIO_GET_CHIPINFO, &chip) < 0) chip.lines = 0;
@@ -95,21 +115,29 @@ static int tell_chip(const char *name, void (*tell)(const line_info *)) {
     info.name = line.name;
     info.consumer = line.consumer[0] == 0 && (line.flags & GPIO_USED) ? "the kernel" : line.consumer;
     tell(&info);
+    told++;
   }
   close(fd);
-  return 0;
+  return told;
 }
 
-int line_list(void (*tell)(const line_info *)) {
+static int list_chips(void (*tell)(const line_info *)) {
   struct dirent **entries;
   int count = scandir("/dev", &entries, NULL, versionsort), i, result = -ENOENT;
   for (i = 0; i < count; i++) {
     if (strncmp(entries[i]->d_name, "gpiochip", 8) == 0 && strlen(entries[i]->d_name) < LINE_NAME) {
       int told = tell_chip(entries[i]->d_name, tell);
-      if (result != 0) result = told;
+      /* One that may not be opened counts more than one that says nothing. */
+      if (result <= 0 && told != 0) result = told;
     }
     free(entries[i]);
   }
   if (count >= 0) free(entries);
-  return result;
+  return result < 0 ? result : 0;
+}
+
+int line_list(void (*tell)(const line_info *)) {
+  int result = getenv(SYSFS_VARIABLE) != NULL ? -ENOENT : list_chips(tell);
+  is_old = result == -ENOENT && sysfs_list(tell) == 0;
+  return is_old ? 0 : result;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../process/c/program.h"
 #include "messages.h"
 
 #define US 1000u
@@ -28,7 +29,7 @@ void tell_failed(uint16_t handle, int error) {
 }
 
 void line_free(uint16_t handle) {
-  close(lines[handle].fd);
+  line_close(lines[handle].fd);
   memset(&lines[handle], 0, sizeof lines[handle]);
 }
 

@@ -4,6 +4,7 @@ import { findConfig } from '../../config/find.ts'
 import { DEFAULT_CONFIG_FILE } from '../../config/load.ts'
 import { lookAtBoard } from '../board-view.ts'
 import { CommandError, defineCommand } from '../command.ts'
+import { deviceNeeds } from '../device-needs.ts'
 import { runChecks } from '../doctor/checks.ts'
 import { findingLines, summaryText } from '../doctor/findings-page.ts'
 import { thisSystem } from '../doctor/live-system.ts'
@@ -43,8 +44,9 @@ export const doctor = defineCommand({
       throw new CommandError(`there is no user "${values.user}" on this system: make it, or name another with --user`)
     }
     const view = await lookAtBoard(board, files.root, config.devices)
+    const needs = deviceNeeds(config.devices, config.simulate === 'auto' ? board.isSimulated : config.simulate)
     const live = values.root === undefined ? thisSystem() : undefined
-    const results = await runChecks({ files, view, config, user, live })
+    const results = await runChecks({ files, view, config, needs, user, live })
     if (values.json) for (const result of results) terminal.line(JSON.stringify(result))
     else {
       terminal.line(terminal.paint('bold', printable(board.model)))

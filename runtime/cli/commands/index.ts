@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { firmware } from './firmware.ts'
+import { i2c } from './i2c.ts'
 import { journal } from './journal.ts'
 import { simulate } from './simulate.ts'
 
@@ -35,6 +36,7 @@ export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   bench: { summary: 'measure a running router', load: async () => (await import('./bench.ts')).bench },
   board: { summary: 'the pins of this board', load: async () => (await import('./board.ts')).board },
   doctor: { summary: 'what is wrong with this machine', load: async () => (await import('./doctor.ts')).doctor },
+  i2c,
   journal,
   firmware,
   simulate,

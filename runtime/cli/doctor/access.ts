@@ -1,3 +1,4 @@
+import type { DeviceNeed } from '../device-needs.ts'
 import type { CheckResult, Finding } from './finding.ts'
 import type { System } from './system.ts'
 import { groupId, groupName, mayUse } from './user.ts'
@@ -12,11 +13,29 @@ interface NodeKind {
   pattern: RegExp
   /** Where nobody has configured something of it, no permission is only worth a hint. */
   isUsual: boolean
+  /** What devices need of it. */
+  need?: DeviceNeed['what']
 }
 
 const KINDS: readonly NodeKind[] = [
-  { title: 'GPIO', group: 'gpio', match: 'SUBSYSTEM=="gpio"', folder: '/dev', pattern: /^gpiochip\d+$/, isUsual: true },
-  { title: 'I2C', group: 'i2c', match: 'SUBSYSTEM=="i2c-dev"', folder: '/dev', pattern: /^i2c-\d+$/, isUsual: true },
+  {
+    title: 'GPIO',
+    group: 'gpio',
+    match: 'SUBSYSTEM=="gpio"',
+    folder: '/dev',
+    pattern: /^gpiochip\d+$/,
+    isUsual: true,
+    need: 'gpio',
+  },
+  {
+    title: 'I2C',
+    group: 'i2c',
+    match: 'SUBSYSTEM=="i2c-dev"',
+    folder: '/dev',
+    pattern: /^i2c-\d+$/,
+    isUsual: true,
+    need: 'i2c',
+  },
   { title: 'SPI', group: 'spi', match: 'SUBSYSTEM=="spidev"', folder: '/dev', pattern: /^spidev/, isUsual: true },
   {
     title: 'serial ports',
@@ -25,6 +44,7 @@ const KINDS: readonly NodeKind[] = [
     folder: '/dev',
     pattern: /^tty(USB|ACM|AMA)\d+$/,
     isUsual: true,
+    need: 'uart',
   },
   {
     title: 'MIDI and sound',
@@ -49,6 +69,7 @@ const KINDS: readonly NodeKind[] = [
     folder: '/dev/input',
     pattern: /^event/,
     isUsual: false,
+    need: 'input',
   },
   {
     title: 'USB HID',
@@ -83,7 +104,7 @@ export async function checkAccess(system: System): Promise<CheckResult> {
   return { topic: 'devices', fine, findings }
 }
 
-async function checkKind({ files, user, view }: System, kind: NodeKind) {
+async function checkKind({ files, user, view, needs }: System, kind: NodeKind) {
   const names = await files.names(kind.folder, kind.pattern)
   const paths = names.map((name) => `${kind.folder}/${name}`)
   if (kind.group === 'dialout') {
@@ -101,10 +122,11 @@ async function checkKind({ files, user, view }: System, kind: NodeKind) {
   const [{ path, stats }] = shut
   const group = await groupName(files, stats.gid)
   const isGroups = (stats.mode & 0o060) === 0o060 && stats.gid !== 0 && group !== undefined
+  const users = [...new Set(needs.filter(({ what }) => what === kind.need).map(({ device }) => device))]
   const finding: Finding = {
-    severity: kind.isUsual ? 'warning' : 'hint',
+    severity: users.length > 0 ? 'problem' : kind.isUsual ? 'warning' : 'hint',
     what: `${user.name} may not open ${named(shut.map((node) => node.path))}`,
-    meaning: `${kind.title} cannot be used`,
+    meaning: users.length > 0 ? `${users.join(', ')} cannot work` : `${kind.title} cannot be used`,
     ...(isGroups && user.newGids.includes(stats.gid)
       ? { remedy: `${user.name} is in the group ${group} since the last login: log out and in again` }
       : isGroups

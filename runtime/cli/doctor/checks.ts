@@ -1,6 +1,8 @@
+import { busOf } from '../device-needs.ts'
 import { checkAccess } from './access.ts'
 import { checkBuses } from './buses.ts'
 import { checkCard } from './card.ts'
+import { checkDevices } from './devices.ts'
 import type { CheckResult } from './finding.ts'
 import { checkHeat } from './heat.ts'
 import { checkJournalPlace } from './journal-place.ts'
@@ -11,8 +13,9 @@ import { checkSoftware } from './software.ts'
 import type { System } from './system.ts'
 import { checkWallClock } from './wall-clock.ts'
 
-/** Every check, in the order in which they are told. `neededBuses`: those that devices of the configuration are on. */
-export function runChecks(system: System, neededBuses?: ReadonlySet<string>): Promise<CheckResult[]> {
+/** Every check, in the order in which they are told. */
+export function runChecks(system: System): Promise<CheckResult[]> {
+  const neededBuses = new Set(system.needs.flatMap((need) => busOf(need, system.view.buses)?.bus.name ?? []))
   return Promise.all([
     checkPower(system),
     checkHeat(system),
@@ -20,6 +23,7 @@ export function runChecks(system: System, neededBuses?: ReadonlySet<string>): Pr
     checkWallClock(system),
     checkAccess(system),
     checkBuses(system, neededBuses),
+    checkDevices(system),
     checkSerialConsole(system),
     checkJournalPlace(system),
     checkPort(system),

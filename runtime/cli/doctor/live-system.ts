@@ -1,10 +1,13 @@
 import { execFile } from 'node:child_process'
 import { statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { dirname } from 'node:path'
+import { findProgram } from '../../find-program.ts'
 import { loadSqlite } from '../../journal/sqlite.ts'
 import { portHolder } from '../../transports/port-holder.ts'
 import { loadSerialDriver } from '../../transports/serial-binding.ts'
 import { fetchStatus } from '../http-status.ts'
+import type { DeviceProgramName } from './devices.ts'
 
 const ANSWER_WITHIN_MS = 2000
 
@@ -28,6 +31,8 @@ export interface LiveSystem {
   routerAt(port: number): Promise<string | undefined>
   /** Whether the clock is set from the network; undefined when it cannot be found out. */
   isSynchronised(): Promise<boolean | undefined>
+  /** Whether a program that comes with the runtime is there. */
+  hasProgram(name: DeviceProgramName): Promise<boolean>
   /** Why an optional package cannot be used, with what to do; undefined when it can. */
   packageFailure(name: OptionalPackage): Promise<string | undefined>
 }
@@ -43,6 +48,7 @@ export function thisSystem(): LiveSystem {
     portHolder: (port) => portHolder('tcp', port),
     routerAt: async (port) => (await fetchStatus(`ws://127.0.0.1:${port}`, ANSWER_WITHIN_MS))?.name,
     isSynchronised,
+    hasProgram: async (name) => (await findProgram(dirname(process.argv[1] ?? ''), name)) !== null,
     packageFailure: (name) =>
       (name === 'libsql' ? loadSqlite() : loadSerialDriver()).then(
         () => undefined,

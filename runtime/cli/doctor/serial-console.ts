@@ -2,14 +2,16 @@ import type { CheckResult } from './finding.ts'
 import type { System } from './system.ts'
 
 /** Whether Linux speaks on a serial port that is on the header. */
-export async function checkSerialConsole({ files, view, config }: System): Promise<CheckResult> {
+export async function checkSerialConsole({ files, view, config, needs }: System): Promise<CheckResult> {
   const consoles = [...((await files.text('/proc/cmdline')) ?? '').matchAll(/\bconsole=(tty[A-Z]\w*)/g)].map(
     ([, name]) => name,
   )
+  const ports = [
+    ...config.firmware.serial.map(({ port }) => port),
+    ...needs.flatMap(({ what, path }) => (what === 'uart' && path !== undefined ? [path] : [])),
+  ]
   const used = await Promise.all(
-    config.firmware.serial.map(async ({ port }) =>
-      port.startsWith('/') ? ((await files.target(port)) ?? port) : port,
-    ),
+    ports.map(async (port) => (port.startsWith('/') ? ((await files.target(port)) ?? port) : port)),
   )
   const findings = view.buses.flatMap(({ bus, nodes }) => {
     const node = nodes.find((path) => consoles.some((name) => path === `/dev/${name}`))

@@ -3,6 +3,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Config } from '../../config/schema.ts'
 import type { BoardView } from '../board-view.ts'
+import type { DeviceNeed } from '../device-needs.ts'
 import type { LiveSystem } from './live-system.ts'
 import type { User } from './user.ts'
 
@@ -11,6 +12,8 @@ export interface System {
   files: SystemFiles
   view: BoardView
   config: Config
+  /** What its devices cannot do without. */
+  needs: readonly DeviceNeed[]
   /** Who runs clasp-edge. */
   user: User
   /** Undefined when the files of another system are looked at: then only they can be checked. */

@@ -1,4 +1,5 @@
 import { userInfo } from 'node:os'
+import { readGroups } from '../../../boards/device-access.ts'
 import type { SystemFiles } from './system.ts'
 
 /** A user with the groups that count for what it may open. */
@@ -32,33 +33,28 @@ async function currentUser(files: SystemFiles): Promise<User> {
   return { name: username, uid, gids, newGids }
 }
 
-/** passwd(5): name, password, uid, gid, …; group(5): name, password, gid, members. */
+/** passwd(5): name, password, uid, gid, … */
 async function storedUser(files: SystemFiles, name: string): Promise<User | undefined> {
-  const row = (await rows(files, '/etc/passwd')).find(([itsName]) => itsName === name)
+  const rows = ((await files.text('/etc/passwd')) ?? '').split('\n').map((line) => line.split(':'))
+  const row = rows.find(([itsName]) => itsName === name)
   if (row === undefined) return undefined
-  const groups = (await rows(files, '/etc/group')).filter(([, , , members = '']) => members.split(',').includes(name))
+  const groups = (await readGroups(files.root)).filter(({ members }) => members.includes(name))
   return {
     name,
     uid: Number(row[2]),
-    gids: [Number(row[3]), ...groups.map(([, , gid]) => Number(gid))],
+    gids: [Number(row[3]), ...groups.map(({ gid }) => gid)],
     newGids: [],
   }
 }
 
 /** Undefined: no such group. */
 export async function groupName(files: SystemFiles, gid: number): Promise<string | undefined> {
-  return (await rows(files, '/etc/group')).find(([, , itsGid]) => Number(itsGid) === gid)?.[0]
+  return (await readGroups(files.root)).find((group) => group.gid === gid)?.name
 }
 
 /** Undefined: no such group. */
 export async function groupId(files: SystemFiles, name: string): Promise<number | undefined> {
-  const row = (await rows(files, '/etc/group')).find(([itsName]) => itsName === name)
-  return row === undefined ? undefined : Number(row[2])
-}
-
-async function rows(files: SystemFiles, path: string): Promise<string[][]> {
-  const text = (await files.text(path)) ?? ''
-  return text.split('\n').map((line) => line.split(':'))
+  return (await readGroups(files.root)).find((group) => group.name === name)?.gid
 }
 
 /** Whether the permission bits let a user read and write. */

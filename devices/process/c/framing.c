@@ -1,4 +1,4 @@
-#include "messages.h"
+#include "framing.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@ enum { ROOM = 262144 };
 
 static uint8_t out[ROOM];
 static size_t out_start, out_end;
-static uint8_t draft[MAX_MESSAGE];
+static uint8_t draft[2 + MAX_MESSAGE];
 static size_t draft_length;
 static uint32_t lost;
 
@@ -41,13 +41,51 @@ void get_text(reader *r, char *text, size_t room) {
   r->at += length;
 }
 
+const uint8_t *get_bytes(reader *r, size_t size) {
+  const uint8_t *bytes = r->at;
+  if (size > (size_t)(r->end - r->at)) {
+    r->failed = true;
+    return NULL;
+  }
+  r->at += size;
+  return bytes;
+}
+
+arrival receive_messages(void (*take)(uint8_t type, reader *body)) {
+  static uint8_t buffer[65536];
+  static size_t length;
+  size_t at = 0;
+  ssize_t size = read(STDIN_FILENO, buffer + length, sizeof buffer - length);
+  if (size < 0) return errno == EAGAIN || errno == EINTR ? NOTHING_NEW : IS_GONE;
+  if (size == 0) return IS_GONE;
+  length += (size_t)size;
+  while (length - at >= 2) {
+    size_t rest = (size_t)(buffer[at] | buffer[at + 1] << 8);
+    reader body;
+    uint8_t type;
+    /* Something else than the router speaks to us. */
+    if (rest == 0 || rest > MAX_MESSAGE) return IS_GONE;
+    if (length - at < 2 + rest) break;
+    type = buffer[at + 2];
+    body.at = buffer + at + 3;
+    body.end = buffer + at + 2 + rest;
+    body.failed = false;
+    at += 2 + rest;
+    if (type == IN_QUIT) return SAID_GOODBYE;
+    if (type != IN_BEAT) take(type, &body);
+  }
+  memmove(buffer, buffer + at, length - at);
+  length -= at;
+  return ARRIVED;
+}
+
 void begin_message(uint8_t type) {
   draft_length = 2;
   put_u8(type);
 }
 
 void put_u8(uint8_t value) {
-  if (draft_length < MAX_MESSAGE) draft[draft_length++] = value;
+  if (draft_length < sizeof draft) draft[draft_length++] = value;
 }
 
 void put_u16(uint16_t value) {

@@ -1,0 +1,40 @@
+import type { Plain, SignalSpec } from '../../devices/device.ts'
+import type { DeviceRouter } from './device-router.ts'
+import type { DeviceSession } from './device-session.ts'
+import { writtenValue } from './wire-value.ts'
+
+/** What clients want a device to be: the params that they may set, as they are, or as the journal has them from before. */
+export class Wishes {
+  private readonly session: DeviceSession
+  private readonly keys: readonly string[]
+  private readonly restored = new Map<string, Plain>()
+  /** Who wrote the device's own param before this run; '' = nobody. */
+  readonly formerWriter: string
+
+  /** Has to be made before the device tells anything. */
+  constructor(specs: Readonly<Record<string, SignalSpec>>, session: DeviceSession, router: DeviceRouter) {
+    this.session = session
+    const settable = Object.entries(specs).filter(([, { type, access }]) => type === 'param' && access === 'rw')
+    this.keys = settable.map(([key]) => key)
+    for (const [key, spec] of settable) {
+      const found = router.paramAt(session.addressOf(key))
+      const value = found === undefined ? undefined : writtenValue(found.value, spec)
+      if (value !== undefined && value !== null) this.restored.set(key, value)
+    }
+    this.formerWriter = router.paramAt(session.address)?.writer ?? ''
+  }
+
+  /** Of one param; undefined: there is no value. */
+  last(key: string): Plain | undefined {
+    const value = this.session.valueOf(key)
+    return value === undefined ? this.restored.get(key) : (value ?? undefined)
+  }
+
+  /** Those with a value, in the order in which the kind has them. */
+  all(): (readonly [key: string, value: Plain])[] {
+    return this.keys.flatMap((key) => {
+      const value = this.last(key)
+      return value === undefined ? [] : [[key, value] as const]
+    })
+  }
+}
