@@ -109,7 +109,14 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     if (wantsFirmware) {
       const { startFirmware } = await import('./firmware/firmware.ts')
       const simulatedNode = isSimulated ? await findProgram(programs, 'simulated-node') : null
-      firmware = await startFirmware(config.firmware, { router, acceptor, clock, log, simulatedNode })
+      firmware = await startFirmware(config.firmware, {
+        router,
+        acceptor,
+        clock,
+        log,
+        simulatedNode,
+        reservedPorts: portsOf(config),
+      })
       stops.push(() => firmware?.stop())
       if (config.http.status) for (const [path, route] of firmware.routes) routes.route(path, route)
     }
@@ -340,6 +347,12 @@ export async function checkUplink({ hub }: Config, file: string): Promise<void> 
     file,
     problems.map((problem) => ({ line: 0, column: 0, message: `hub.${problem}`, remedy: '' })),
   )
+}
+
+/** Serial ports that devices and bridges are to have. */
+function portsOf({ devices, bridges }: Config): string[] {
+  const options = [...devices, ...bridges].map((entry) => entry.options as { port?: unknown })
+  return options.flatMap(({ port }) => (typeof port === 'string' ? [port] : []))
 }
 
 async function readTls(tls: Config['listen']['tls']): Promise<TlsFiles | undefined> {

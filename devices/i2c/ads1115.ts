@@ -173,12 +173,10 @@ function troubleOf(channel: Channel, code: number): Trouble | undefined {
   }
   if (shunt === undefined) return undefined
   const ma = inputOf(channel, code)
+  if (ma >= LOOP_MA.broken && ma <= LOOP_MA.shorted) return undefined
+  const fault = ma < LOOP_MA.broken ? 'broken' : 'shorted'
   const shown = Math.round(ma * 100) / 100
-  if (ma < LOOP_MA.broken)
-    return { code: 'loop', message: `${shown} mA: the loop is broken, or its sensor says that it failed` }
-  if (ma > LOOP_MA.shorted)
-    return { code: 'loop', message: `${shown} mA: the loop is shorted, or its sensor says that it failed` }
-  return undefined
+  return { code: 'loop', message: `${shown} mA: the loop is ${fault}, or its sensor says that it failed` }
 }
 
 /** Volts; of a loop, mA. */

@@ -1,16 +1,19 @@
 import type { DeviceClock } from '../device.ts'
-import type { I2cBus } from './bus.ts'
+import { hexAddress, type I2cBus, I2cError } from './bus.ts'
 
 /** One chip on a bus. */
 export class I2cChip {
   readonly bus: I2cBus
   readonly address: number
   private readonly clock: DeviceClock
+  private readonly signal: AbortSignal | undefined
 
-  constructor(bus: I2cBus, address: number, clock: DeviceClock) {
+  /** `signal`: nobody waits for the chip any more. */
+  constructor(bus: I2cBus, address: number, clock: DeviceClock, signal?: AbortSignal) {
     this.bus = bus
     this.address = address
     this.clock = clock
+    this.signal = signal
   }
 
   /** Rejects with an I2cError, as all of these. */
@@ -31,10 +34,20 @@ export class I2cChip {
     return (await this.readFrom(register, 1))[0]
   }
 
-  /** While a chip converts; the bus is free for others meanwhile. */
+  /** While a chip converts; the bus is free for others meanwhile. Rejects when the device is closed. */
   wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.clock.timer(ms, resolve)
+    const { signal } = this
+    return new Promise((resolve, reject) => {
+      const stop = () => {
+        timer.cancel()
+        reject(new I2cError('lost', `the device at ${hexAddress(this.address)} is closed`))
+      }
+      const timer = this.clock.timer(ms, () => {
+        signal?.removeEventListener('abort', stop)
+        resolve()
+      })
+      if (signal?.aborted) stop()
+      else signal?.addEventListener('abort', stop, { once: true })
     })
   }
 }

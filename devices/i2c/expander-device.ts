@@ -47,7 +47,7 @@ async function openOn(
   { port: makePort, bitOf }: ExpanderWiring,
   bus: I2cBus | undefined,
 ): Promise<OpenDevice> {
-  const { clock, lost, problem, name, set } = context
+  const { clock, lost, problem, name, set, signal } = context
   const { pins, interrupt, poll, chipAddress } = options
   const maskOf = (isOne: (row: PinRow) => boolean) => pins.filter(isOne).reduce((mask, row) => mask | bitOf(row), 0)
   const inputRows = pins.filter(({ direction }) => direction === 'in')
@@ -64,7 +64,7 @@ async function openOn(
     layout,
     maskOf((row) => row.direction === 'in' && row.activeLow),
   )
-  const port = bus === undefined ? simulated : makePort(new I2cChip(bus, chipAddress, clock), layout)
+  const port = bus === undefined ? simulated : makePort(new I2cChip(bus, chipAddress, clock, signal), layout)
 
   const before = await port.latched()
   const heldOn = (before.levels ^ activeLow) & before.outputs

@@ -10,11 +10,11 @@ import {
   optional,
   table,
 } from '../options.ts'
+import { nameProblem } from '../row-names.ts'
 import type { I2cChip } from './chip.ts'
 import { openExpander } from './expander-device.ts'
 import { type ExpanderOptions, type PinRow, pinColumns, rowConflict } from './expander-pins.ts'
 import type { ExpanderPort, PortLayout } from './expander-port.ts'
-import { nameProblem } from './row-names.ts'
 
 interface ExpanderTraits<P extends string | number> {
   readonly kind: string

@@ -1,6 +1,6 @@
 import type { OutputRules } from '../gpio/output-control.ts'
 import { choice, duration, flag, name, number } from '../options.ts'
-import { rowName } from './row-names.ts'
+import { rowName } from '../row-names.ts'
 
 const DAY_MS = 86_400_000
 

@@ -101,7 +101,7 @@ export const mpr121 = defineDevice({
       return { play: Object.fromEntries(play), close: stop }
     }
     const bus = await i2c.open(options.bus, (error) => context.lost(error))
-    const chip = new I2cChip(bus, options.chipAddress, clock)
+    const chip = new I2cChip(bus, options.chipAddress, clock, context.signal)
     let readings = 0
     const read = async () => {
       if (readings % CHECK_EVERY === 0) await checkSetUp(chip)

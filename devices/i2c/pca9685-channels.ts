@@ -1,7 +1,7 @@
 import type { DeviceContext, OpenDevice, Plain, SafeReason, SignalSpec } from '../device.ts'
 import { choice, duration, number, required, whole } from '../options.ts'
+import { rowName } from '../row-names.ts'
 import { CHANNELS, STEPS } from './pca9685-chip.ts'
-import { rowName } from './row-names.ts'
 
 const FADE_STEP_MS = 10
 const TURN_STEP_MS = 20

@@ -1,5 +1,6 @@
 import { defineDevice } from '../device.ts'
 import { chipAddress, choice, flag, i2cBus, number, table } from '../options.ts'
+import { nameProblem } from '../row-names.ts'
 import { I2cChip } from './chip.ts'
 import { ChipUpkeep } from './chip-upkeep.ts'
 import {
@@ -11,7 +12,6 @@ import {
   safeCount,
 } from './pca9685-channels.ts'
 import { CHANNELS, Pca9685, prescale, STEPS } from './pca9685-chip.ts'
-import { nameProblem } from './row-names.ts'
 
 const CHECK_MS = 2000
 const MHZ = 1e6
@@ -50,7 +50,7 @@ export const pca9685 = defineDevice({
     for (const row of rows) wanted[row.channel] = safeCount(row)
     const written = [...wanted]
     const bus = await context.i2c.open(options.bus, (error) => lost(error))
-    const chip = new Pca9685(new I2cChip(bus, options.chipAddress, clock), {
+    const chip = new Pca9685(new I2cChip(bus, options.chipAddress, clock, context.signal), {
       prescale: prescale(options.frequency, options.oscillator * MHZ),
       isInverted: options.activeLow,
       isOpenDrain: options.drive === 'open-drain',

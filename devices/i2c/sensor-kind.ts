@@ -34,7 +34,8 @@ export function i2cSensor<S extends OptionSpecs>(traits: SensorTraits<S>): AnyDe
       const { bus: name, chipAddress: address } = context.options as unknown as { bus: string; chipAddress: number }
       const bus = await context.i2c.open(name, (error) => context.lost(error))
       try {
-        const device = await setUp(new I2cChip(bus, address, context.clock), context as unknown as DeviceContext<S>)
+        const chip = new I2cChip(bus, address, context.clock, context.signal)
+        const device = await setUp(chip, context as unknown as DeviceContext<S>)
         return { ...device, close: () => bus.close() }
       } catch (error) {
         await bus.close()

@@ -44,7 +44,10 @@ export const ssd1306 = defineDevice({
     let drawn: Uint8Array | undefined
     let shown: Ssd1306Look | undefined
     const bus = await context.i2c.open(options.bus, (error) => lost(error))
-    const chip = new Ssd1306(new I2cChip(bus, options.chipAddress, clock), { pages, isTurned: options.turned })
+    const chip = new Ssd1306(new I2cChip(bus, options.chipAddress, clock, context.signal), {
+      pages,
+      isTurned: options.turned,
+    })
     const draw = async () => {
       const { frame } = screen
       const had = drawn ?? frame.map((byte) => ~byte)

@@ -1,6 +1,6 @@
 import { type AnyDeviceKind, type DeviceContext, defineDevice, type Plain, type SignalSpec } from '../device.ts'
-import { nameProblem } from '../i2c/row-names.ts'
 import { type OptionSpecs, type OptionsOf, table, whole } from '../options.ts'
+import { nameProblem } from '../row-names.ts'
 import type { ModbusLink } from './modbus-link.ts'
 import { MOST_REGISTERS } from './modbus-pdu.ts'
 import { ModbusPolling } from './modbus-polling.ts'

@@ -1,6 +1,6 @@
 import type { Plain, SignalSpec } from '../device.ts'
-import { rowName } from '../i2c/row-names.ts'
 import { choice, duration, number, optional, required, text, whole } from '../options.ts'
+import { rowName } from '../row-names.ts'
 import type { Area } from './modbus-pdu.ts'
 
 const LIMIT = 1e12

@@ -1,6 +1,6 @@
 import { type AnyDeviceKind, type DeviceContext, defineDevice } from '../device.ts'
-import { nameProblem } from '../i2c/row-names.ts'
 import { type OptionSpecs, type OptionsOf, table, text } from '../options.ts'
+import { nameProblem } from '../row-names.ts'
 import { PORT_RETRY_MS } from './port-options.ts'
 import { COMMAND, fieldColumns, fieldProblem, fieldSignals, fieldValue, type TextField } from './text-fields.ts'
 import {

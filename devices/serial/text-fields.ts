@@ -1,6 +1,6 @@
 import type { Plain, SignalSpec } from '../device.ts'
-import { rowName } from '../i2c/row-names.ts'
 import { choice, duration, number, optional, text } from '../options.ts'
+import { rowName } from '../row-names.ts'
 
 const LIMIT = 1e12
 /** Key of the event with what is sent to the device. */

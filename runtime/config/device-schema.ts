@@ -246,7 +246,8 @@ function readEntry(fields: ReadonlyMap<string, Field<Record<string, unknown>>>, 
   const { name, address, description, simulate, every, signals } = values
   const options = Object.fromEntries(Object.keys(kind.options).map((key) => [key, values[key]]))
   const conflict = problems.length === before ? kind.check?.(options) : undefined
-  if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change one of the two'))
+  if (conflict !== undefined)
+    problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change the settings of this device'))
   return { name, kind: kind.kind, address, description, simulate, every, options, signals } as DeviceEntry
 }
 

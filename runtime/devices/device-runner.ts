@@ -120,6 +120,8 @@ export class DeviceRunner {
     this.isStopped = true
     this.timer?.cancel()
     this.commands.close()
+    // What is still being opened need not be finished.
+    if (this.device === null) this.aborter.abort()
     await this.opening
     // What is restored at the next start must not be what is safe now.
     await this.guarded(() => this.device?.safe?.('stop', this.entry.options.initial === 'last'))
@@ -178,10 +180,15 @@ export class DeviceRunner {
       await this.close()
       return
     }
-    this.backOff.reset()
-    this.enter('running', '')
+    // What can be set up but not read is not there: it would come and go with each attempt.
+    if (!this.kind.isReopened || this.device.read === undefined) this.arrive()
     this.commands.begin(wishes)
     this.sample()
+  }
+
+  private arrive(): void {
+    this.backOff.reset()
+    this.enter('running', '')
   }
 
   private sample(): void {
@@ -191,6 +198,7 @@ export class DeviceRunner {
     const { read } = device
     this.sampling = new Sampling(() => read.call(device), everyMs, parts.phase, parts.clock, {
       onReadings: (readings) => {
+        if (this.state === 'starting' || this.state === 'absent') this.arrive()
         for (const [key, value] of Object.entries(readings)) this.session.set(key, value)
       },
       onHealth: (isOk, reason) => {

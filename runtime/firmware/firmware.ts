@@ -29,6 +29,8 @@ export interface FirmwareParts {
   log: Log
   /** Program of the simulated microcontroller; null: there is none, or it is not wanted. */
   simulatedNode: string | null
+  /** Serial ports of others, which "auto" leaves alone. */
+  reservedPorts?: readonly string[]
 }
 
 export interface Firmware {
@@ -68,7 +70,7 @@ export async function startFirmware(config: FirmwareConfig, parts: FirmwareParts
   const datagrams = new DatagramDevices(hub, { keys, isKeyRequired: config.requireKey })
   const simulation = simulatedNode === null ? null : await SimulatedNode.start(simulatedNode, clock, log)
   const ports = simulation === null ? config.serial : [...config.serial, { ...SIMULATED_PORT, port: simulation.port }]
-  const lines = new SerialLines(hub, acceptor, ports)
+  const lines = new SerialLines(hub, acceptor, ports, parts.reservedPorts)
   let stopped: Promise<void> | undefined
   const stop = async () => {
     await lines.stop()

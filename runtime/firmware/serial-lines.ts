@@ -66,6 +66,7 @@ export class SerialLines {
   private readonly hub: FirmwareHub
   private readonly acceptor: LinkAcceptor
   private readonly configs: readonly SerialPortConfig[]
+  private readonly reserved: readonly string[]
   private readonly entries = new Map<string, PortEntry>()
   private readonly aborter = new AbortController()
   private scanning: Promise<void> | null = null
@@ -73,10 +74,17 @@ export class SerialLines {
   private timer: Timer | null = null
   private isStopped = false
 
-  constructor(hub: FirmwareHub, acceptor: LinkAcceptor, configs: readonly SerialPortConfig[]) {
+  /** `reserved`: ports of others, which `auto` leaves alone, as paths or `usb:…`. */
+  constructor(
+    hub: FirmwareHub,
+    acceptor: LinkAcceptor,
+    configs: readonly SerialPortConfig[],
+    reserved: readonly string[] = [],
+  ) {
     this.hub = hub
     this.acceptor = acceptor
     this.configs = configs
+    this.reserved = reserved
     for (const config of configs) if (config.port !== 'auto') this.add(config, config.port, false)
     if (configs.length === 0) return
     const paths = configs.map(({ port }) => port).filter((port) => port.startsWith('/'))
@@ -180,8 +188,8 @@ export class SerialLines {
   private async lookForNew(config: SerialPortConfig): Promise<void> {
     const ports = await listSerialPorts()
     const claimed = new Set<string>()
-    for (const { selector, isFoundByItself } of this.entries.values()) {
-      if (isFoundByItself) continue
+    const named = [...this.entries.values()].filter(({ isFoundByItself }) => !isFoundByItself)
+    for (const selector of [...named.map((entry) => entry.selector), ...this.reserved]) {
       const parsed = parsePortSelector(selector)
       const found = parsed === undefined ? undefined : await findSerialPort(parsed)
       if (found !== undefined && !(found instanceof SerialError))

@@ -109,6 +109,19 @@ test('a chip that could not be started to the end is not believed', async (t) =>
   assert.deepEqual(states, ['valid'], 'without its calibration it would say none')
 })
 
+test('a chip that was left on another page is found', async (t) => {
+  let chip: Vl53l0xChip | undefined
+  const scene = await Scene.start(t, '- {name: gate, kind: vl53l0x, simulate: false}', {
+    prepare(scene) {
+      chip = new Vl53l0xChip(scene.clock)
+      chip.write(Uint8Array.of(0xff, 0x01))
+      scene.i2c.attach('1', 0x29, chip)
+    },
+  })
+  await scene.pass(300, 5)
+  assert.deepEqual(seen(scene), [1, 'valid'])
+})
+
 test('a chip that never finishes its calibration, and one that is no VL53L0X, say what to do', async (t) => {
   const scene = await Scene.start(t, '- {name: gate, kind: vl53l0x, bus: 3, simulate: false}', {
     prepare: ({ i2c }) => i2c.attach('3', 0x29, new RegisterChip()),

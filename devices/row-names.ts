@@ -1,4 +1,4 @@
-import { name, type OptionSpec } from '../options.ts'
+import { name, type OptionSpec } from './options.ts'
 
 /** Below the address of every device. */
 const TAKEN: readonly string[] = ['ok', 'error', 'simulated']
