@@ -115,7 +115,8 @@ void node_boot(node *n) {
   }
   n->match_count = 0;
   n->is_asleep = n->is_falling_asleep = n->is_mute = false;
-  n->started_at = n->tick_at = n->poll_at = now;
+  n->started_at = n->poll_at = now;
+  n->tick_at = n->program->tick != NULL ? now : UINT64_MAX;
   clasp_init(&n->link, &n->config, (uint32_t)draw(n), local_us(n, now));
   if (n->program->start != NULL) n->program->start(n);
 }

@@ -255,8 +255,9 @@ test('channels that make no sense are refused with a reason', async () => {
     return problem
   }
   assert.match(await refusal('[]'), /channels is empty/)
-  assert.match(await refusal('[{input: A0}, {input: A1}]'), /two channels have the name ""/)
-  assert.match(await refusal('[{name: ok, input: A0}]'), /"ok" cannot be the name/)
+  assert.match(await refusal('[{input: A0}, {input: A1}]'), /only one channel can do without a name/)
+  assert.match(await refusal('[{name: ok, input: A0}]'), /channel 1 cannot be called ok/)
+  assert.match(await refusal('[{name: a, input: A0}, {name: a, input: A1}]'), /two rows have the name a/)
   assert.match(await refusal('[{input: A0, rate: 1000}]'), /at most 860 times a second/)
   assert.match(await refusal('[{input: A0, toLow: 1}]'), /toLow and toHigh go together/)
   assert.match(await refusal('[{input: A0, fromLow: 0, fromHigh: 1}]'), /need toLow and toHigh/)
