@@ -1,5 +1,6 @@
 import type { Plain, SignalSpec } from '../device.ts'
 import { choice, name, number, type OptionsOf, optional, table, text, whole } from '../options.ts'
+import { nameProblem } from '../row-names.ts'
 import { type I2cChip, s16be, u16be } from './chip.ts'
 import { i2cSensor } from './sensor-kind.ts'
 
@@ -33,8 +34,6 @@ const POLL_MS = 1
 const LOOP_MA = { low: 4, high: 20, broken: 3.6, shorted: 21 }
 const DEADBAND = 0.002
 const HEARTBEAT_MS = 60_000
-/** Levels that every device has at its address. */
-const TAKEN = ['ok', 'error', 'simulated']
 
 const columns = {
   name: name('Its last level in the address; without it the channel is the device itself.'),
@@ -84,12 +83,10 @@ export const ads1115 = i2cSensor({
     channels: table('What it measures.', columns),
   },
   check({ model, channels }) {
-    const names = channels.map(({ name }) => name ?? '')
-    const twice = names.find((name, at) => names.indexOf(name) < at)
-    const taken = names.find((name) => TAKEN.includes(name))
     if (channels.length === 0) return 'channels is empty: name at least one, such as {name: tank, input: A0}'
-    if (twice !== undefined) return `two channels have the name "${twice}"`
-    if (taken !== undefined) return `"${taken}" cannot be the name of a channel, for every device has it`
+    if (channels.filter(({ name }) => name === undefined).length > 1) return 'only one channel can do without a name'
+    const problem = nameProblem(channels.map(({ name = '' }, at) => ({ name, place: `channel ${at + 1}` })))
+    if (problem !== undefined) return problem
     const fastest = RATES_HZ[model][RATES_HZ[model].length - 1]
     for (const channel of channels) {
       const { fromLow, fromHigh, toLow, toHigh, rate } = channel

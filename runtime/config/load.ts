@@ -19,7 +19,7 @@ export async function loadConfig(file: string): Promise<Config> {
 
 /** Checks a configuration in YAML 1.2; an empty one means the defaults. `file` is for the messages. */
 export async function parseConfig(content: string, file: string): Promise<Config> {
-  const yaml = await import('yaml')
+  const { yaml } = await import('./yaml-library.ts')
   const lines = new yaml.LineCounter()
   const document = yaml.parseDocument(content, { lineCounter: lines, prettyErrors: false })
   if (document.errors.length > 0) {

@@ -74,7 +74,7 @@ export function localNetworks(only?: readonly string[]): LocalNetwork[] {
 
 /** Rejects when port 5353 cannot be bound. `onFailure` is called for what goes wrong later; the socket is useless then. */
 export async function openMdns(network: LocalNetwork, onFailure: (error: Error) => void): Promise<MdnsSocket> {
-  const { default: Bonjour } = await import('bonjour-service')
+  const { Bonjour } = await import('./bonjour-library.ts')
   // Bound to all addresses, because a socket bound to one does not hear the group.
   const options = { interface: network.address, bind: '0.0.0.0' }
   const bonjour = new Bonjour(options as object, onFailure)

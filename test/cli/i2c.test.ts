@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FakeI2c, fakeI2cProgram } from '../devices/fake-i2c.ts'
 import { cli, RunningCommand } from './run-cli.ts'
@@ -10,7 +10,7 @@ import { cli, RunningCommand } from './run-cli.ts'
 function installed(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'clasp-edge-i2c-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  copyFileSync('dist/clasp-edge.cjs', join(folder, 'clasp-edge.cjs'))
+  symlinkSync(resolve('dist/clasp-edge.cjs'), join(folder, 'clasp-edge.cjs'))
   copyFileSync(fakeI2cProgram(), join(folder, 'clasp-i2c'))
   return join(folder, 'clasp-edge.cjs')
 }

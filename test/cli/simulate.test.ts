@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, symlink, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { until } from '../until.ts'
 import { cli, folderWith, RunningCommand } from './run-cli.ts'
@@ -34,7 +34,7 @@ interface Installed {
 /** The bundle in a folder of its own, with the program beside it if there is one. */
 async function installation(t: TestContext, program?: string): Promise<Installed> {
   const folder = await folderWith(t)
-  await copyFile('dist/clasp-edge.cjs', join(folder, 'clasp-edge.cjs'))
+  await symlink(resolve('dist/clasp-edge.cjs'), join(folder, 'clasp-edge.cjs'))
   if (program !== undefined) {
     await writeFile(join(folder, 'simulated-node'), program)
     await chmod(join(folder, 'simulated-node'), 0o755)

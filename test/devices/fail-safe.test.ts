@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect } from '../../runtime/client/connect.ts'
 import { plainOf } from '../../runtime/devices/wire-value.ts'
@@ -41,7 +41,7 @@ async function startRouter(t: TestContext): Promise<Running> {
   const folder = mkdtempSync(join(tmpdir(), 'clasp-safe-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const chip = new FakeChip(t, NAMES)
-  copyFileSync('dist/clasp-edge.cjs', join(folder, 'clasp-edge.cjs'))
+  symlinkSync(resolve('dist/clasp-edge.cjs'), join(folder, 'clasp-edge.cjs'))
   copyFileSync(fakeHolder(), join(folder, 'clasp-io'))
   writeFileSync(join(folder, 'config.yaml'), CONFIG)
   const child = spawn(process.execPath, ['clasp-edge.cjs', 'run', '--config', 'config.yaml'], {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { copyFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '../../runtime/client/connect.ts'
 import { plainOf } from '../../runtime/devices/wire-value.ts'
@@ -32,7 +32,7 @@ devices:
 test('outputs of a chip are safe when the router hangs, wait for a new command, and are safe when it is killed', async (t) => {
   const fake = new FakeI2c(t)
   fake.attach(EXPANDER)
-  copyFileSync('dist/clasp-edge.cjs', join(fake.dev, 'clasp-edge.cjs'))
+  symlinkSync(resolve('dist/clasp-edge.cjs'), join(fake.dev, 'clasp-edge.cjs'))
   copyFileSync(fakeI2cProgram(), join(fake.dev, 'clasp-i2c'))
   writeFileSync(join(fake.dev, 'config.yaml'), configOn(fake.path))
   const child = spawn(process.execPath, ['clasp-edge.cjs', 'run', '--config', 'config.yaml'], {

@@ -274,8 +274,8 @@ for (const [name, { one, isReliable }] of Object.entries(FLOODS)) {
       }
     })()
     let slowest = 0
-    const until3s = performance.now() + 2000
-    while (performance.now() < until3s) slowest = Math.max(slowest, await pingMs(client))
+    const until1s = performance.now() + 1000
+    while (performance.now() < until1s) slowest = Math.max(slowest, await pingMs(client))
     await works()
     isOver = true
     await flood

@@ -19,8 +19,8 @@
 #define US 1000u
 
 enum { DESCRIPTORS = 1024, PATH = 512 };
-/* Lines without an interrupt are looked at so often. */
-enum { LOOK_US = 5000 };
+/* How often a line is looked at: one without an interrupt; and any other, for nobody is woken when its chip has gone. */
+enum { LOOK_US = 5000, CHECK_US = 1000000 };
 enum { FROM_VALUE, FROM_TIMER };
 
 /* By descriptor. That of an output is its file `value`; that of an input waits for that file and for a timer. */
@@ -140,12 +140,11 @@ int sysfs_open_output(const line_spec *spec) {
   return fd;
 }
 
-static void set_timer(int timer, uint32_t first_us, uint32_t every_us) {
+static void set_timer(int timer, uint32_t us) {
   struct itimerspec when;
-  when.it_value.tv_sec = first_us / 1000000u;
-  when.it_value.tv_nsec = (long)(first_us % 1000000u) * (long)US;
-  when.it_interval.tv_sec = every_us / 1000000u;
-  when.it_interval.tv_nsec = (long)(every_us % 1000000u) * (long)US;
+  when.it_value.tv_sec = us / 1000000u;
+  when.it_value.tv_nsec = (long)(us % 1000000u) * (long)US;
+  when.it_interval = when.it_value;
   timerfd_settime(timer, 0, &when, NULL);
 }
 
@@ -179,7 +178,7 @@ int sysfs_open_input(const line_spec *spec) {
   known[fd].debounce_us = spec->debounce_us;
   known[fd].is_on = read_level(value) == 1;
   known[fd].has_interrupt = write_file(folder, "edge", "both") == 0 && watch(fd, value, EPOLLPRI, FROM_VALUE) == 0;
-  if (!known[fd].has_interrupt) set_timer(timer, LOOK_US, LOOK_US);
+  set_timer(timer, known[fd].has_interrupt ? CHECK_US : LOOK_US);
   return fd;
 }
 
@@ -201,15 +200,13 @@ int sysfs_drive(int fd, const line_spec *spec, bool is_on) { return drive(known[
 static bool is_edge(int fd, bool is_on, bool is_from_value) {
   uint64_t now = now_ns();
   bool was_changed = known[fd].has_changed;
+  bool is_through;
   known[fd].has_changed = is_on != known[fd].is_on;
-  if (!known[fd].has_changed) return false;
-  if (!was_changed || is_from_value) known[fd].changed_at = now;
-  if (now - known[fd].changed_at >= known[fd].debounce_us * (uint64_t)US) return true;
-  if (known[fd].has_interrupt) {
-    uint64_t rest = known[fd].debounce_us - (now - known[fd].changed_at) / US;
-    set_timer(known[fd].timer, (uint32_t)rest, 0);
-  }
-  return false;
+  if (known[fd].has_changed && (!was_changed || is_from_value)) known[fd].changed_at = now;
+  is_through = known[fd].has_changed && now - known[fd].changed_at >= known[fd].debounce_us * (uint64_t)US;
+  if (known[fd].has_interrupt && known[fd].debounce_us > 0)
+    set_timer(known[fd].timer, known[fd].has_changed && !is_through ? known[fd].debounce_us : CHECK_US);
+  return is_through;
 }
 
 int sysfs_edges(int fd, line_edge *edges, int room) {

@@ -70,7 +70,7 @@ export class SimulatedChip {
   }
 
   private destroy(): void {
-    this.unplug()
+    if (read(join(this.folder, 'live')) === '1') this.unplug()
     for (const offset of this.names.keys()) rmdirSync(this.line(offset))
     rmdirSync(this.bank)
     rmdirSync(this.folder)

@@ -1,0 +1,2 @@
+/** The mDNS library, for those who load it when they need it: by way of a module, its names survive the bundling. */
+export { Bonjour } from 'bonjour-service'
