@@ -37,6 +37,10 @@ export const commands: Readonly<Record<string, CommandEntry | CommandGroup>> = {
   board: { summary: 'the pins of this board', load: async () => (await import('./board.ts')).board },
   doctor: { summary: 'what is wrong with this machine', load: async () => (await import('./doctor.ts')).doctor },
   i2c,
+  kinds: {
+    summary: 'the devices and bridges that there are, and their settings',
+    load: async () => (await import('./kinds.ts')).kinds,
+  },
   journal,
   firmware,
   simulate,
