@@ -18,6 +18,7 @@ export class Sampling {
   private readonly clock: Clock
   private readonly owner: SamplingOwner
   private timer: Timer | null = null
+  private dueAt: number
   private failures = 0
   private isStopped = false
 
@@ -33,7 +34,8 @@ export class Sampling {
     this.everyMs = everyMs
     this.clock = clock
     this.owner = owner
-    this.take(everyMs * (0.5 + phase / 2))
+    this.dueAt = clock.now() + everyMs * (phase / 2 - 0.5)
+    void this.take()
   }
 
   stop(): void {
@@ -41,8 +43,7 @@ export class Sampling {
     this.timer?.cancel()
   }
 
-  private async take(nextMs: number): Promise<void> {
-    const startedAt = this.clock.now()
+  private async take(): Promise<void> {
     try {
       const readings = await this.read()
       if (this.isStopped) return
@@ -53,8 +54,10 @@ export class Sampling {
       if (this.isStopped) return
       if (++this.failures === FAILURES) this.owner.onHealth(false, (error as Error).message)
     }
-    const takenMs = this.clock.now() - startedAt
-    this.timer = this.clock.timer(Math.max(0, nextMs * this.slowness - takenMs), () => this.take(this.everyMs))
+    // By the schedule, not from now on: timers are late, and the rate would drift.
+    const now = this.clock.now()
+    this.dueAt = Math.max(now, this.dueAt + this.everyMs * this.slowness)
+    this.timer = this.clock.timer(this.dueAt - now, () => void this.take())
   }
 
   /** Twice as long after each failure beyond those that count, up to a minute. */
