@@ -21,6 +21,8 @@ export function ensureLineHolder(root?: string, isFake?: boolean): Native
 export function ensureI2cBus(root?: string, isFake?: boolean): Native
 /** dist/clasp-input. Throws what the compiler says when it is not content. */
 export function ensureInputReader(root?: string): Native
+/** dist/clasp-dmx. Throws what the compiler says when it is not content. */
+export function ensureDmxLine(root?: string): Native
 export function cFilesOf(root: string, folder: string): string[]
 /** dist/NAME, compiled anew when a file in the folders of its sources is newer. */
 export function compile(name: string, sources: string[], flags: string[], options?: CompileOptions): Native

@@ -38,6 +38,7 @@ export function ensureNative(root = '.') {
 const PROGRAM = 'devices/process/c'
 const LINE_HOLDER = 'devices/io/c'
 const I2C_BUS = 'devices/i2c/c'
+const DMX_LINE = 'runtime/bridges/dmx/c'
 
 /** Path of the program that holds GPIO lines, Linux only; `isFake`: one whose lines are files, for tests. */
 export function ensureLineHolder(root = '.', isFake = false) {
@@ -60,6 +61,12 @@ export function ensureI2cBus(root = '.', isFake = false) {
 export function ensureInputReader(root = '.') {
   if (process.platform !== 'linux') return { reason: 'input devices need Linux' }
   return compile('clasp-input', ['devices/hid/c/clasp-input.c'], ['-O2'], { root })
+}
+
+/** Path of the program that makes the timing of DMX512, Linux only. */
+export function ensureDmxLine(root = '.') {
+  if (process.platform !== 'linux') return { reason: 'DMX512 at a serial port needs Linux' }
+  return compile('clasp-dmx', [...cFilesOf(root, DMX_LINE), ...cFilesOf(root, PROGRAM)], ['-O2'], { root })
 }
 
 export function cFilesOf(root, folder) {

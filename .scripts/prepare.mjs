@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ensureI2cBus, ensureInputReader, ensureLineHolder, ensureNative } from './native.mjs'
+import { ensureDmxLine, ensureI2cBus, ensureInputReader, ensureLineHolder, ensureNative } from './native.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const bundle = join(root, 'dist', 'clasp-edge.cjs')
@@ -71,6 +71,7 @@ function buildNative() {
   attempt('no GPIO', () => ensureLineHolder(root))
   attempt('no I2C', () => ensureI2cBus(root))
   attempt('no keypads', () => ensureInputReader(root))
+  attempt('no DMX512 by FTDI and UART', () => ensureDmxLine(root))
 }
 
 function attempt(consequence, compile) {

@@ -3,7 +3,7 @@
  * `npm run test:vm -- usb` runs those whose name has `usb` in it. Where it cannot run it says SKIP and why, and ends with
  * 0, or with 1 when CLASP_REQUIRE_VM=1 is set. Downloads stay in ~/.cache/clasp-edge/vm; remove it to renew the kernel.
  */
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { initramfs } from '../test/vm/initramfs.mjs'
@@ -55,14 +55,11 @@ async function main() {
   copyPrograms(work)
   const tests = await bundleTests(work)
   const initrd = join(work, 'initrd.gz')
-  writeFileSync(initrd, buildInitramfs(kernel))
-  const script = join(work, 'run.sh')
-  writeFileSync(script, runScript(tests))
+  writeFileSync(initrd, buildInitramfs(kernel, runScript(tests)))
   say(`starting kernel ${kernel.version} in a virtual machine`)
   const code = await runMachine({
     image: kernel.image,
     initrd,
-    parameters: `clasp_run=${script}`,
     withinMs: WITHIN_MS,
     onLine: (line) => console.log(line),
   })
@@ -73,8 +70,8 @@ async function main() {
 /** The product and the programs of the tests: nothing of what runs in the guest may change meanwhile. */
 function copyPrograms(folder) {
   const dist = join(root, 'dist')
-  const own = readdirSync(dist).filter((name) => /^clasp-[a-z0-9]+$|\.cjs$|^simulated-node$/.test(name))
-  for (const name of own) copyFileSync(join(dist, name), join(folder, name))
+  const own = readdirSync(dist).filter((name) => /^(clasp-[a-z0-9]+|simulated-node|app|.*\.cjs)$/.test(name))
+  for (const name of own) cpSync(join(dist, name), join(folder, name), { recursive: true })
   for (const name of readdirSync(join(GUEST, 'c')).map((file) => file.replace(/\.c$/, ''))) {
     const { path, reason } = compile(`vm/${name}`, [`test/vm/guest/c/${name}.c`], [], { root })
     if (path === undefined) throw new Unavailable(reason)
@@ -106,10 +103,11 @@ async function bundleTests(folder) {
   return entryPoints.map((name) => join(folder, name.replace(/\.ts$/, '.mjs')))
 }
 
-function buildInitramfs(kernel) {
+function buildInitramfs(kernel, script) {
   const modules = kernel.load(Object.keys(MODULES))
   const files = {
     init: readFileSync(join(GUEST, 'init')),
+    'run.sh': Buffer.from(script),
     'bin/busybox': readFileSync('/bin/busybox'),
     'modules/order': Buffer.from(modules.map(([name]) => name).join('\n')),
   }

@@ -5,9 +5,12 @@
 import { spawn } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { cpus } from 'node:os'
-import { benchDurable, type DurableRow } from './durable.ts'
-import { benchFirmware, type FirmwareRow } from './firmware.ts'
+import { type DeviceLoad, runDeviceLoad } from './device-load.ts'
+import { benchDevices } from './devices.ts'
+import { benchDurable } from './durable.ts'
+import { benchFirmware } from './firmware.ts'
 import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
+import type { PartRow } from './part-row.ts'
 import { HELLO, loadInChild, median, ROUNDS, startRouter, stopRouter } from './subject.ts'
 
 interface Row {
@@ -80,6 +83,13 @@ const scenarios: { name: string; target: string; load: Partial<LoadOptions> }[] 
   },
 ]
 
+/** Figures of parts, by the word that asks for them alone: `npm run bench -- firmware`. */
+const PARTS: Readonly<Record<string, (show: (row: PartRow) => void) => Promise<void>>> = {
+  durable: (show) => benchDurable(base, show),
+  firmware: benchFirmware,
+  devices: benchDevices,
+}
+
 async function main(): Promise<void> {
   const isJson = process.argv.includes('--json')
   const rows: Row[] = []
@@ -93,24 +103,15 @@ async function main(): Promise<void> {
     )
     console.log('| Work | Measured | To reach |\n|---|---|---|')
   }
-  const firmware: FirmwareRow[] = []
-  const showFirmware = (row: FirmwareRow) => {
-    firmware.push(row)
+  const others: PartRow[] = []
+  const showOther = (row: PartRow) => {
+    others.push(row)
     if (!isJson) console.log(`| ${row.name} | ${row.measured} | ${row.target} |`)
   }
-  const durable: DurableRow[] = []
-  const showDurable = (row: DurableRow) => {
-    durable.push(row)
-    if (!isJson) console.log(`| ${row.name} | ${row.measured} | ${row.target} |`)
-  }
-  if (process.argv.includes('durable')) {
-    await benchDurable(base, showDurable)
-    if (isJson) console.log(JSON.stringify(durable, null, 2))
-    return
-  }
-  if (process.argv.includes('firmware')) {
-    await benchFirmware(showFirmware)
-    if (isJson) console.log(JSON.stringify(firmware, null, 2))
+  const wanted = Object.keys(PARTS).find((name) => process.argv.includes(name))
+  if (wanted !== undefined) {
+    await PARTS[wanted](showOther)
+    if (isJson) console.log(JSON.stringify(others, null, 2))
     return
   }
   show(await relayReference())
@@ -121,10 +122,9 @@ async function main(): Promise<void> {
   }
   show(await starting())
   show(await holding())
-  await benchDurable(base, showDurable)
-  await benchFirmware(showFirmware)
+  for (const part of Object.values(PARTS)) await part(showOther)
   const machine = { node: process.version, cpu: cpus()[0]?.model }
-  if (isJson) console.log(JSON.stringify({ ...machine, rows, durable, firmware }, null, 2))
+  if (isJson) console.log(JSON.stringify({ ...machine, rows, others }, null, 2))
 }
 
 /** One run of one scenario against a fresh router, loaded from another process. */
@@ -321,6 +321,11 @@ function format({ values }: Row): string {
 if (process.argv.includes('--load')) {
   process.once('message', async (options) => {
     process.send?.(await runLoad(options as LoadOptions))
+  })
+} else if (process.argv.includes('--device-load')) {
+  process.once('message', async (wanted) => {
+    process.send?.(await runDeviceLoad(wanted as DeviceLoad))
+    process.exit(0)
   })
 } else {
   await main()

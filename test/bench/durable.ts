@@ -4,13 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectClient } from '../../runtime/client/connect.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
+import type { PartRow } from './part-row.ts'
 import { loadInChild, median, ROUNDS, type Router, startRouter, stopRouter } from './subject.ts'
-
-export interface DurableRow {
-  name: string
-  target: string
-  measured: string
-}
 
 /** So many that the first second, in which every address is still calm, does not decide. */
 const STEADY = 5_000_000
@@ -24,7 +19,7 @@ type Variant = 'neither' | 'journal' | 'journal and hub'
 const VARIANTS: Variant[] = ['neither', 'journal', 'journal and hub']
 
 /** Runs all of it; `show` is told each row as it is known. */
-export async function benchDurable(base: LoadOptions, show: (row: DurableRow) => void): Promise<void> {
+export async function benchDurable(base: LoadOptions, show: (row: PartRow) => void): Promise<void> {
   for (const addresses of [1, 1000]) {
     const results = await compare({ ...base, addresses, messages: STEADY })
     show({
@@ -90,7 +85,7 @@ async function linked(router: Router, id = 'bench', root = '/bench'): Promise<vo
 }
 
 /** 100 000 params of a database, from the start of the process to the first WELCOME; after a clean stop and after a kill. */
-async function recovery(base: LoadOptions): Promise<DurableRow> {
+async function recovery(base: LoadOptions): Promise<PartRow> {
   return inFolder(async (folder) => {
     const yaml = `journal: { folder: ${folder}, durability: [{ pattern: /**, mode: batched }] }\n`
     const filler = await startRouter(yaml)
@@ -130,7 +125,7 @@ async function recovery(base: LoadOptions): Promise<DurableRow> {
 }
 
 /** 50 000 changes a second of 5000 params go to the hub for four seconds. */
-async function outbox(base: LoadOptions): Promise<DurableRow> {
+async function outbox(base: LoadOptions): Promise<PartRow> {
   return inFolder(async (folder) => {
     const hub = await startRouter('hub: { accept: true }\n')
     const leaf = await startRouter(leafYaml(folder, hub.port))
@@ -182,7 +177,7 @@ function plain(_key: string, value: unknown): unknown {
 }
 
 /** A change at one leaf, to a subscriber at another leaf of the same hub. */
-async function star(): Promise<DurableRow> {
+async function star(): Promise<PartRow> {
   return inFolder(async (folder) => {
     const hub = await startRouter('hub: { accept: true }\n')
     const leaves: Router[] = []
@@ -227,7 +222,7 @@ async function star(): Promise<DurableRow> {
  * given to write, in pages (`write_bytes`), taken over whole checkpoints after the first burst and scaled to a day of
  * checkpoints every five minutes.
  */
-async function wear(): Promise<DurableRow> {
+async function wear(): Promise<PartRow> {
   return inFolder(async (folder) => {
     const router = await startRouter(`journal: { folder: ${folder}, checkpoint: ${CHECKPOINT_SECONDS}s }\n`)
     try {

@@ -10,16 +10,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { decodeFrame, encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
+import type { PartRow } from './part-row.ts'
 
 const BUNDLE = join('dist', 'clasp-edge.cjs')
 const NODE = join('dist', 'simulated-node')
 const TICKS_PER_SECOND = 100
-
-export interface FirmwareRow {
-  name: string
-  measured: string
-  target: string
-}
 
 interface Device {
   uid: string
@@ -290,7 +285,7 @@ async function clockError(isUdp: boolean): Promise<{ worst: number; median: numb
 }
 
 /** All rows, each shown as it is measured. */
-export async function benchFirmware(show: (row: FirmwareRow) => void): Promise<void> {
+export async function benchFirmware(show: (row: PartRow) => void): Promise<void> {
   if (!existsSync(NODE)) {
     show({ name: 'firmware link', measured: 'not measured: no C compiler (apt install gcc)', target: '–' })
     return

@@ -143,7 +143,7 @@ test('what the old interface cannot do is refused, and so is a line that another
   assert.equal((await refused(holder.output(outputOf('gpiochip512:9')))).code, 'unknown')
 })
 
-test('outputs of the old interface are safe when nobody feeds the holder, and stay exported for its successor', async (t) => {
+test('outputs of the old interface are safe when the holder ends, and stay exported for its successor', async (t) => {
   const files = new Files(t)
   const holder = holderOf(t, files)
   await holder.output(outputOf('gpiochip512:2', { isOn: true, safe: 'off' }))

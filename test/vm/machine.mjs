@@ -12,7 +12,7 @@ const RESULT = /^CLASP-VM-RESULT=(\d+)$/
  * tests say. Resolves to the exit code that the guest tells; rejects, with the last that its console said, when it tells
  * none.
  */
-export function runMachine({ image, initrd, parameters, withinMs, onLine }) {
+export function runMachine({ image, initrd, withinMs, onLine }) {
   const args = [
     ['-M', 'q35'],
     ['-accel', 'tcg,thread=multi'],
@@ -23,7 +23,7 @@ export function runMachine({ image, initrd, parameters, withinMs, onLine }) {
     ['-serial', 'stdio'],
     ['-kernel', image],
     ['-initrd', initrd],
-    ['-append', `console=ttyS0 quiet loglevel=3 panic=-1 ${parameters}`],
+    ['-append', 'console=ttyS0 quiet loglevel=3 panic=-1'],
     ['-virtfs', 'local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap'],
   ].flat()
   const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] })

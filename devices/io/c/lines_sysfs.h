@@ -14,7 +14,7 @@
 /* Whether a descriptor is one of a line that was opened here. */
 bool sysfs_has(int fd);
 int sysfs_open_input(const line_spec *spec);
-/* The levels of an output may change between being exported and getting the first one. */
+/* Until it is told its level, a line that is exported is what it was: an input, as a rule. */
 int sysfs_open_output(const line_spec *spec);
 int sysfs_get(int fd);
 int sysfs_set(int fd, bool is_on);

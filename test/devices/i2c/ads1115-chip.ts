@@ -1,5 +1,5 @@
 import type { SimulatedChip } from '../../../devices/i2c/simulated-i2c.ts'
-import type { SteppedClock } from '../../router/stepped-clock.ts'
+import type { Clock } from '../../../runtime/router/clock.ts'
 
 const AFTER_POWER_UP = 0x8583
 /** By bits 14…12: the pins of both sides. */
@@ -26,14 +26,14 @@ export class Ads1115Chip implements SimulatedChip {
   readonly started: number[] = []
   /** Conversions take so many times as long as their rate says. */
   slowness = 1
-  private readonly clock: SteppedClock
+  private readonly clock: Clock
   private readonly bits: 16 | 12
   private pointer = 0
   private configuration = AFTER_POWER_UP & 0x7fff
   private conversion = 0
   private readyAt = 0
 
-  constructor(clock: SteppedClock, bits: 16 | 12 = 16) {
+  constructor(clock: Clock, bits: 16 | 12 = 16) {
     this.clock = clock
     this.bits = bits
   }

@@ -1,5 +1,5 @@
 import type { SimulatedChip } from '../../../devices/i2c/simulated-i2c.ts'
-import type { SteppedClock } from '../../router/stepped-clock.ts'
+import type { Clock } from '../../../runtime/router/clock.ts'
 
 const STOP = 0x3c
 /** Reference SPADs that the factory found good. */
@@ -14,7 +14,7 @@ export class Vl53l0xChip implements SimulatedChip {
   target = { status: 11, mm: 1000 }
   isCalibrationStuck = false
   measurements = 0
-  private readonly clock: SteppedClock
+  private readonly clock: Clock
   private readonly isAperture: boolean
   private pages = new Map<number, Uint8Array>()
   private page = 0
@@ -22,7 +22,7 @@ export class Vl53l0xChip implements SimulatedChip {
   private calibrated = 0
   private interruptAt = Number.POSITIVE_INFINITY
 
-  constructor(clock: SteppedClock, { isAperture = true } = {}) {
+  constructor(clock: Clock, { isAperture = true } = {}) {
     this.clock = clock
     this.isAperture = isAperture
     this.breakDown()

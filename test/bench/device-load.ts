@@ -1,0 +1,152 @@
+/** Devices at a router in a process of their own, so that what they cost can be told. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { SimulatedI2c } from '../../devices/i2c/simulated-i2c.ts'
+import { parseConfig } from '../../runtime/config/load.ts'
+import { startDevices } from '../../runtime/devices/device-host.ts'
+import { systemClock } from '../../runtime/router/clock.ts'
+import { silentLog } from '../../runtime/router/log.ts'
+import { defaultRouterOptions } from '../../runtime/router/options.ts'
+import { Router } from '../../runtime/router/router.ts'
+import { Ads1115Chip } from '../devices/i2c/ads1115-chip.ts'
+import { Ina219Chip } from '../devices/i2c/ina219-chip.ts'
+import { Mpu6050Chip } from '../devices/i2c/mpu6050-chip.ts'
+import { Vl53l0xChip } from '../devices/i2c/vl53l0x-chip.ts'
+
+export type DeviceLoad =
+  | { sensors: number; isSimulated: boolean; warmS: number; measuredS: number }
+  /** Path of a clasp-io: counts the pulses of GPIO0 until it is told that it was enough. */
+  | { counter: string }
+
+export interface DeviceLoadResult {
+  /** Of a core. */
+  cpuPercent: number
+  messagesPerSecond: number
+  rssBytes: number
+  heapBytes: number
+  counted?: number
+  /** Of the event loop. */
+  longestMs?: number
+  p99Ms?: number
+}
+
+const NANOSECONDS = 1e6
+
+export async function runDeviceLoad(wanted: DeviceLoad): Promise<DeviceLoadResult> {
+  // As the product sets it.
+  setFlagsFromString('--semi-space-growth-factor=1')
+  return 'counter' in wanted ? count(wanted.counter) : sense(wanted)
+}
+
+async function sense({ sensors, isSimulated, warmS, measuredS }: Exclude<DeviceLoad, { counter: string }>) {
+  const router = new Router({ ...defaultRouterOptions, name: 'bench' }, { clock: systemClock, log: silentLog })
+  let messages = 0
+  const client = router.openLocal({ name: 'client', onMessage: () => void messages++ })
+  client.send({ type: 'SUBSCRIBE', id: 1, pattern: '/**', types: [] })
+  const i2c = new SimulatedI2c()
+  let round = 0
+  const changes: (() => void)[] = []
+  const lines = Array.from({ length: sensors }, (_, i) => {
+    const bus = String(i)
+    switch (i % 4) {
+      case 0: {
+        const chip = new Ads1115Chip(systemClock)
+        i2c.attach(bus, 0x48, chip)
+        changes.push(() => {
+          chip.pins[0] = 1 + (round % 100) / 50
+        })
+        return `{name: s${i}, kind: ads1115, bus: ${bus}, every: 100ms, channels: [{input: A0, rate: 860}]}`
+      }
+      case 1: {
+        const chip = new Ina219Chip()
+        i2c.attach(bus, 0x40, chip)
+        changes.push(() => {
+          chip.busV = 5 + (round % 100) / 10
+        })
+        return `{name: s${i}, kind: ina219, bus: ${bus}, every: 100ms}`
+      }
+      case 2: {
+        const chip = new Mpu6050Chip()
+        i2c.attach(bus, 0x68, chip)
+        changes.push(() => chip.feel(100 * (round % 100), 0, 16_384, 0, 0, 0, 0))
+        return `{name: s${i}, kind: mpu6050, bus: ${bus}, every: 100ms, stream: false}`
+      }
+      default: {
+        const chip = new Vl53l0xChip(systemClock)
+        i2c.attach(bus, 0x29, chip)
+        changes.push(() => {
+          chip.target.mm = 100 + 10 * (round % 100)
+        })
+        return `{name: s${i}, kind: vl53l0x, bus: ${bus}, every: 100ms}`
+      }
+    }
+  })
+  const { devices } = await parseConfig(`devices:\n${lines.map((line) => `  - ${line}\n`).join('')}`, 'bench.yaml')
+  const host = await startDevices(
+    { entries: devices, simulate: isSimulated, watchdogMs: 100, lingerMs: 0 },
+    { router, clock: systemClock, log: silentLog, program: null, i2c },
+  )
+  const change = setInterval(() => {
+    round++
+    for (const one of changes) one()
+  }, 100)
+  await pause(warmS * 1000)
+  const before = { cpu: process.cpuUsage(), at: performance.now(), messages }
+  await pause(measuredS * 1000)
+  const { user, system } = process.cpuUsage(before.cpu)
+  const ms = performance.now() - before.at
+  clearInterval(change)
+  globalThis.gc?.()
+  const { rss, heapUsed } = process.memoryUsage()
+  const result: DeviceLoadResult = {
+    cpuPercent: (user + system) / 1000 / ms / 0.01,
+    messagesPerSecond: ((messages - before.messages) / ms) * 1000,
+    rssBytes: rss,
+    heapBytes: heapUsed,
+  }
+  await host.stop()
+  router.stop()
+  return result
+}
+
+async function count(program: string): Promise<DeviceLoadResult> {
+  const router = new Router({ ...defaultRouterOptions, name: 'bench' }, { clock: systemClock, log: silentLog })
+  let total = 0
+  const client = router.openLocal({
+    name: 'client',
+    onMessage: (message) => {
+      if (message.type === 'SET' && message.value.type === 'i64') total = Number(message.value.value)
+    },
+  })
+  client.send({ type: 'SUBSCRIBE', id: 1, pattern: '/counter/pulses', types: ['param'] })
+  const { devices } = await parseConfig('devices: [{name: pulses, kind: counter, line: GPIO0}]\n', 'bench.yaml')
+  const host = await startDevices(
+    { entries: devices, simulate: false, watchdogMs: 5000, lingerMs: 0 },
+    { router, clock: systemClock, log: silentLog, program },
+  )
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const enough = new Promise<void>((done) => process.on('message', (message) => message === 'enough' && done()))
+  process.send?.('counting')
+  await enough
+  // What is still on its way, and the last value, which comes a tenth of a second later at most.
+  await pause(500)
+  delay.disable()
+  const result: DeviceLoadResult = {
+    cpuPercent: 0,
+    messagesPerSecond: 0,
+    rssBytes: 0,
+    heapBytes: 0,
+    counted: total,
+    // The timer that it measures with fires every millisecond.
+    longestMs: delay.max / NANOSECONDS - 1,
+    p99Ms: delay.percentile(99) / NANOSECONDS - 1,
+  }
+  await host.stop()
+  router.stop()
+  return result
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms))
+}
