@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { deviceAccess, groupRemedy } from '../../boards/device-access.ts'
 import { LineError, type LineInfo } from './lines.ts'
@@ -6,6 +7,8 @@ const { EACCES, EBUSY, EINVAL, ENODEV, ENOENT, ENXIO, EPERM, EOPNOTSUPP } = cons
 /** The kernel's own, which has no name outside of it. */
 const ENOTSUPP = 524
 const USUAL_GROUP = 'gpio'
+/** Of kernels before the device files of chips. */
+const OLD_FOLDER = '/sys/class/gpio'
 const RULES_FILE = '/etc/udev/rules.d/70-clasp-edge.rules'
 
 /** What the number that the kernel gave means for a line, and what to do. Without a place: for all lines. Never rejects. */
@@ -20,7 +23,7 @@ export async function explainOpenFailure(
     return new LineError('missing', message)
   }
   const isGuard = place !== undefined && place.offset < 0
-  const path = place === undefined ? '/dev/gpiochip0' : isGuard ? place.chip : `/dev/${place.chip}`
+  const path = place === undefined ? '/dev/gpiochip0' : isGuard ? place.chip : await pathOf(place.chip)
   switch (errno) {
     case EACCES:
     case EPERM:
@@ -41,10 +44,24 @@ export async function explainOpenFailure(
   return new LineError('failed', `${line} of ${path} cannot be opened (error ${errno}): see dmesg`)
 }
 
+/** Old kernels have no device file for a chip, just its folder. */
+async function pathOf(chip: string): Promise<string> {
+  const isThere = (path: string) =>
+    access(path).then(
+      () => true,
+      () => false,
+    )
+  const [node, folder] = [`/dev/${chip}`, `${OLD_FOLDER}/${chip}`]
+  return !(await isThere(node)) && (await isThere(folder)) ? folder : node
+}
+
 /** Who may use the chip, and the two ways to let this user. `root` is where /etc is. */
 export async function explainDenied(path: string, options: { root?: string; user?: string } = {}): Promise<string> {
-  const access = await deviceAccess(path, options)
-  const rule = `put this line into ${RULES_FILE} and start the board again: SUBSYSTEM=="gpio", KERNEL=="gpiochip*", GROUP="${USUAL_GROUP}", MODE="0660"`
-  if (!access.isGroupEnough) return `not allowed to open ${path}: ${rule}`
-  return `not allowed to open ${path}, which belongs to the group ${access.group}: ${groupRemedy(access, rule)}`
+  const found = await deviceAccess(path, options)
+  const change = path.startsWith(OLD_FOLDER)
+    ? `PROGRAM="/bin/sh -c 'chgrp -R ${USUAL_GROUP} ${OLD_FOLDER} && chmod -R g+w ${OLD_FOLDER}'"`
+    : `KERNEL=="gpiochip*", GROUP="${USUAL_GROUP}", MODE="0660"`
+  const rule = `put this line into ${RULES_FILE} and start the board again: SUBSYSTEM=="gpio", ${change}`
+  if (!found.isGroupEnough) return `not allowed to open ${path}: ${rule}`
+  return `not allowed to open ${path}, which belongs to the group ${found.group}: ${groupRemedy(found, rule)}`
 }
