@@ -72,11 +72,20 @@ async function readerOf(t: TestContext, pad: VirtualPad, isGrabbed: boolean) {
   return { device, records, ends, keys }
 }
 
+/** '' when the process has ended meanwhile. */
+function statOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
 /** Process numbers of this process's children. */
 function childrenCalled(program: string): number[] {
   const processes = readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))
   return processes.map(Number).filter((pid) => {
-    const [, name, parent] = /\((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? []
+    const [, name, parent] = /\((.*)\) \S (\d+)/.exec(statOf(pid)) ?? []
     return name === program && Number(parent) === process.pid
   })
 }
