@@ -32,6 +32,60 @@ export interface DeviceLoadResult {
 
 const NANOSECONDS = 1e6
 
+interface Sensor {
+  /** In the configuration. */
+  settings: string
+  /** Gives the model of the chip another reading. */
+  change?: (round: number) => void
+}
+
+/** Four kinds in turn, each on a bus of its own; made-up ones have no chip. */
+const SENSORS: readonly ((i2c: SimulatedI2c, bus: string, isSimulated: boolean) => Sensor)[] = [
+  (i2c, bus, isSimulated) => {
+    const settings = 'kind: ads1115, channels: [{input: A0, rate: 860}]'
+    if (isSimulated) return { settings }
+    const chip = new Ads1115Chip(systemClock)
+    i2c.attach(bus, 0x48, chip)
+    return {
+      settings,
+      change: (round) => {
+        chip.pins[0] = 1 + (round % 100) / 50
+      },
+    }
+  },
+  (i2c, bus, isSimulated) => {
+    const settings = 'kind: ina219'
+    if (isSimulated) return { settings }
+    const chip = new Ina219Chip()
+    i2c.attach(bus, 0x40, chip)
+    return {
+      settings,
+      change: (round) => {
+        chip.busV = 5 + (round % 100) / 10
+      },
+    }
+  },
+  (i2c, bus, isSimulated) => {
+    const settings = 'kind: mpu6050, stream: false'
+    if (isSimulated) return { settings }
+    const chip = new Mpu6050Chip()
+    i2c.attach(bus, 0x68, chip)
+    return { settings, change: (round) => chip.feel(100 * (round % 100), 0, 16_384, 0, 0, 0, 0) }
+  },
+  (i2c, bus, isSimulated) => {
+    const settings = 'kind: vl53l0x'
+    if (isSimulated) return { settings }
+    const chip = new Vl53l0xChip(systemClock)
+    i2c.attach(bus, 0x29, chip)
+    return {
+      settings,
+      change: (round) => {
+        chip.target.mm = 100 + 10 * (round % 100)
+      },
+    }
+  },
+]
+
 export async function runDeviceLoad(wanted: DeviceLoad): Promise<DeviceLoadResult> {
   // As the product sets it.
   setFlagsFromString('--semi-space-growth-factor=1')
@@ -47,39 +101,9 @@ async function sense({ sensors, isSimulated, warmS, measuredS }: Exclude<DeviceL
   let round = 0
   const changes: (() => void)[] = []
   const lines = Array.from({ length: sensors }, (_, i) => {
-    const bus = String(i)
-    switch (i % 4) {
-      case 0: {
-        const chip = new Ads1115Chip(systemClock)
-        i2c.attach(bus, 0x48, chip)
-        changes.push(() => {
-          chip.pins[0] = 1 + (round % 100) / 50
-        })
-        return `{name: s${i}, kind: ads1115, bus: ${bus}, every: 100ms, channels: [{input: A0, rate: 860}]}`
-      }
-      case 1: {
-        const chip = new Ina219Chip()
-        i2c.attach(bus, 0x40, chip)
-        changes.push(() => {
-          chip.busV = 5 + (round % 100) / 10
-        })
-        return `{name: s${i}, kind: ina219, bus: ${bus}, every: 100ms}`
-      }
-      case 2: {
-        const chip = new Mpu6050Chip()
-        i2c.attach(bus, 0x68, chip)
-        changes.push(() => chip.feel(100 * (round % 100), 0, 16_384, 0, 0, 0, 0))
-        return `{name: s${i}, kind: mpu6050, bus: ${bus}, every: 100ms, stream: false}`
-      }
-      default: {
-        const chip = new Vl53l0xChip(systemClock)
-        i2c.attach(bus, 0x29, chip)
-        changes.push(() => {
-          chip.target.mm = 100 + 10 * (round % 100)
-        })
-        return `{name: s${i}, kind: vl53l0x, bus: ${bus}, every: 100ms}`
-      }
-    }
+    const { settings, change } = SENSORS[i % SENSORS.length](i2c, String(i), isSimulated)
+    if (change !== undefined) changes.push(() => change(round))
+    return `{name: s${i}, every: 100ms, bus: ${i}, ${settings}}`
   })
   const { devices } = await parseConfig(`devices:\n${lines.map((line) => `  - ${line}\n`).join('')}`, 'bench.yaml')
   const host = await startDevices(

@@ -188,7 +188,7 @@ async function load(wanted: DeviceLoad): Promise<DeviceLoadResult> {
 }
 
 function loadProcess(env: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, [...process.execArgv, process.argv[1] as string, '--device-load'], {
+  return spawn(process.execPath, ['--expose-gc', process.argv[1] as string, '--device-load'], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
