@@ -3,9 +3,9 @@ import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
+import { LoopGuard } from '../routes/loop-guard.ts'
 import type { Mapper, Passing } from '../routes/mapper.ts'
 import type { BridgeCounters, BridgeSession, BundleItem, PublishDetails, Update, UpdateFilter } from './bridge.ts'
-import { LoopGuard } from './loop-guard.ts'
 import { OwnValues } from './own-values.ts'
 
 /** The router forgets signals that are not announced again (bridges.md §2.12). */
@@ -51,6 +51,7 @@ export class RouterSession implements BridgeSession {
     this.loops = new LoopGuard(parts.clock, (address) => parts.onLoop(address))
     this.session = parts.openLocal({
       name: parts.name,
+      isForeign: true,
       onMessage: (message) => this.receive(message),
       onClose: () => {
         this.isOpen = false

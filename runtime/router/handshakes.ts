@@ -66,14 +66,13 @@ export class Handshakes {
     session.access = access
     session.isRestricted = access !== null || (session.isFederationPeer && core.peers !== null)
     const { maxMessagesPerSecond } = core.options
-    session.rate =
-      maxMessagesPerSecond > 0 && !session.isInternal ? new RateLimit(maxMessagesPerSecond, core.now) : null
+    session.rate = maxMessagesPerSecond > 0 && !session.isLocal ? new RateLimit(maxMessagesPerSecond, core.now) : null
     session.connectedAtUs = core.wallUs
     session.opened()
     core.sessions.set(session.id, session)
     if (access !== null && access.expiresAtUs !== Number.POSITIVE_INFINITY)
       this.watchExpiry(session, access.expiresAtUs)
-    core.log[session.isInternal ? 'debug' : 'info']('session started', {
+    core.log[session.isLocal ? 'debug' : 'info']('session started', {
       session: session.id,
       name,
       remote: session.link.remote,
@@ -87,7 +86,7 @@ export class Handshakes {
       name: core.options.name,
     })
     // A part of the router asks for what it wants by subscribing.
-    if (!session.isInternal) this.snapshots.send(session, null, true)
+    if (!session.isLocal) this.snapshots.send(session, null, true)
     for (const observer of core.sessionObservers) observer.onSessionStart(session.id, name)
   }
 

@@ -15,6 +15,8 @@ export interface LocalSessionOptions {
   name: string
   /** Writes of the uplink are applied whatever lock, conflict strategy or revision there is. */
   isUplink?: boolean
+  /** It brings what peers outside say, who may not write the router's own addresses. */
+  isForeign?: boolean
   /** Called for everything the router sends after WELCOME and the first SNAPSHOT. */
   onMessage?: (message: Message) => void
   onClose?: (reason: string) => void

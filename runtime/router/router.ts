@@ -111,7 +111,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   }
 
   /** Connects a part of this process, by the same rules as any client; only reserved addresses are open to it alone. */
-  openLocal({ name, isUplink = false, onMessage, onClose }: LocalSessionOptions): LocalSession {
+  openLocal({ name, isUplink = false, isForeign = false, onMessage, onClose }: LocalSessionOptions): LocalSession {
     let isGreeted = false
     const link = new LocalLink(
       name,
@@ -123,7 +123,8 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
       (reason) => onClose?.(reason),
     )
     const session = this.attach(link) as Session
-    session.isInternal = true
+    session.isLocal = true
+    session.isInternal = !isForeign
     session.isUplink = isUplink
     link.connect(session)
     link.send({ type: 'HELLO', version: 1, features: FEATURES, name })
@@ -137,7 +138,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     }
   }
 
-  /** A part of this process that says HELLO itself and speaks in frames. Returns how to send one, and how to leave. */
+  /** A part of this process that speaks for a peer outside, says HELLO itself and speaks in frames. Returns how to send one, and how to leave. */
   openFrames(
     name: string,
     onFrames: (bytes: Uint8Array) => void,
@@ -145,7 +146,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   ): { send(frame: Uint8Array): void; close(): void } {
     const link = new LocalFrames(name, onFrames, onClosed)
     const session = this.attach(link) as Session
-    session.isInternal = true
+    session.isLocal = true
     link.connect(session)
     return {
       send: (frame) => link.send(frame),
@@ -206,7 +207,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     this.handshakes.forget(session)
     if (session.id === '') return
     this.forgetIdentity(session)
-    const level = session.isInternal ? 'debug' : 'info'
+    const level = session.isLocal ? 'debug' : 'info'
     this.log[level]('session ended', { session: session.id, name: session.name, remote: session.link.remote, reason })
   }
 

@@ -32,7 +32,9 @@ export class Session implements LinkHandler {
   writer = new Writer('')
   name = ''
   isFederationPeer = false
-  /** A part of this process that may write the router's own addresses. */
+  /** A part of this process: it asks for what it wants to know, and has its own limits. */
+  isLocal = false
+  /** It may write the router's own addresses. */
   isInternal = false
   /** The part that brings what the hub says: its writes are applied whatever lock or strategy there is. */
   isUplink = false

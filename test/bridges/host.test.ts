@@ -144,3 +144,15 @@ test('values that go in and out by turns at one address without end are stopped'
   assert.ok(updates.length < 20, `${updates.length} got through`)
   assert.match(scene.report('a').lastError, /round in circles at \/a\/x/)
 })
+
+test('what comes from outside cannot write the addresses of the router itself', async (t) => {
+  const { scene, opened, entry, apply } = await toy(t)
+  await apply(entry('a'))
+  const [{ context }] = opened
+  context.router.set('/_clasp/name', int(1))
+  const client = await context.openClient('somebody')
+  await assert.rejects(client.set('/_clasp/name', int(1)), /belong to the router/)
+  assert.equal(scene.param('/_clasp/name'), undefined)
+  assert.equal(scene.report('a').inDropped, 1)
+  await client.close()
+})
