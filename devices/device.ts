@@ -118,21 +118,26 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
   readonly isReopened?: boolean
   /** It is an output: its options have `failSafeOptions` among them, on which the runtime acts. */
   readonly isFailSafe?: boolean
+  /** It has outputs, which hang in the air while it is lost, and looks after their safety itself. */
+  readonly hasOutputs?: boolean
   /** Its simulated twin is the driver itself, on simulated lines, buses and ports; otherwise readings are made up. */
   readonly isOwnTwin?: boolean
   /** What clients can play of a simulated one besides its lines and readings, below `…/simulated/`; see `OpenDevice.play`. */
   simulatedInputs?(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
   /** What does not fit together in the options, for the operator; undefined: nothing. */
   check?(options: OptionsOf<S>): string | undefined
+  /** What no other device may use besides its lines, ports and chips, in words: `the LED ACT`. */
+  claims?(options: OptionsOf<S>): readonly string[]
   /** Rejects with what is missing or wrong: the hardware is tried again later. */
   open(context: DeviceContext<S>): Promise<OpenDevice>
 }
 
 /** Any driver, for the registry. */
-export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'simulatedInputs' | 'check' | 'open'> & {
+export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'simulatedInputs' | 'check' | 'claims' | 'open'> & {
   signals(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
   simulatedInputs?(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
   check?(options: Record<string, unknown>): string | undefined
+  claims?(options: Record<string, unknown>): readonly string[]
   open(context: DeviceContext): Promise<OpenDevice>
 }
 

@@ -32,6 +32,7 @@ import { type Clock, systemClock, type Timer } from './router/clock.ts'
 import type { Log } from './router/log.ts'
 import type { PartReport } from './router/part-report.ts'
 import { Router } from './router/router.ts'
+import type { RouteTable } from './routes/route-table.ts'
 import { listenPort, type TlsFiles } from './transports/port.ts'
 import { WebRoutes } from './transports/web-routes.ts'
 
@@ -124,6 +125,8 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     if (config.devices.length > 0) devices = await startDevicesOf(config)
     let bridges: BridgeHost | undefined
     if (config.bridges.length > 0) await applyBridges(config)
+    let routeTable: RouteTable | undefined
+    await applyRoutes(config)
     if (config.hub.accept) {
       const { Hub } = await import('./federation/hub/hub.ts')
       const { hubReport } = await import('./federation/hub/hub-report.ts')
@@ -279,6 +282,17 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       await bridges.apply(entries)
     }
 
+    async function applyRoutes({ routes: wanted }: Config): Promise<void> {
+      if (wanted.length === 0 && routeTable === undefined) return
+      const { RouteTable } = await import('./routes/route-table.ts')
+      const { routesReport } = await import('./routes/routes-report.ts')
+      if (routeTable === undefined) stops.push(() => routeTable?.stop())
+      routeTable?.stop()
+      const started = new RouteTable(wanted, { router, clock, log })
+      routeTable = started
+      reports.routes = () => routesReport(started.counters)
+    }
+
     async function startUplink(url: string): Promise<void> {
       const { startLeaf } = await import('./federation/leaf/leaf.ts')
       const { leafReport } = await import('./federation/leaf/leaf-report.ts')
@@ -297,6 +311,8 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         await leaf.stop()
         lost?.cancel()
       })
+      // One that is never reached is gone as well.
+      onLink(false)
       reports.uplink = () => leafReport(leaf.statistics, clock.wallUs())
     }
 
@@ -321,6 +337,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         // What needs a restart is told again each time, until it has had one.
         const { needsRestart } = configChanges(initial, next)
         if (applied.includes('bridges')) void applyBridges(next)
+        if (applied.includes('routes')) void applyRoutes(next)
         config = next
         router.reconfigure(routerOptions(next))
         return { applied, needsRestart }

@@ -31,6 +31,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'boards',
   ],
   // Retries and asks as the client does, opens ports as transports do, and says in the fields of the configuration what can be set.
+  // Programs beside the router are watched as those of devices are.
   'runtime/bridges': [
     'firmware-protocol',
     'runtime/router',
@@ -38,6 +39,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'runtime/transports',
     'runtime/config',
     'runtime/routes',
+    'devices',
   ],
   'runtime/routes': ['firmware-protocol', 'runtime/router', 'runtime/config'],
   'runtime/observability': ['firmware-protocol', 'runtime/router'],

@@ -30,8 +30,9 @@ export const encoder = defineDevice({
     accelerateBy: whole('How much each counts then.', 4, { min: 1, max: 100 }),
     idle: duration('A turn ends after so long without movement.', 150, { minMs: 20, maxMs: 5000 }),
   },
-  check: ({ min, max, wrap, a, b }) => {
+  check: ({ min, max, wrap, a, b, scale }) => {
     if (a === b) return 'a and b are the same line'
+    if (scale === 0) return 'scale is 0'
     if (min !== undefined && max !== undefined && min >= max) return 'min must be less than max'
     return wrap && (min === undefined || max === undefined) ? 'wrap needs min and max' : undefined
   },
@@ -41,7 +42,7 @@ export const encoder = defineDevice({
       datatype: scale === 1 ? 'i64' : 'f64',
       access: 'rw',
       unit: '1',
-      range: min !== undefined && max !== undefined ? [min * scale, max * scale] : undefined,
+      range: min === undefined || max === undefined ? undefined : rangeOf(min * scale, max * scale),
       description: 'Position; set it to start from there',
       pace: { maxRateHz: MESSAGES_HZ },
     },
@@ -148,3 +149,9 @@ export const encoder = defineDevice({
     }
   },
 })
+
+/** A negative scale turns it round. */
+function rangeOf(one: number, other: number): readonly [number, number] {
+  // Without the sign of zero.
+  return [Math.min(one, other) + 0, Math.max(one, other) + 0]
+}

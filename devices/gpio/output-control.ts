@@ -21,6 +21,9 @@ interface Timer {
   cancel(): void
 }
 
+/** Only GPIO lines can be released. */
+type ControlledLine = Pick<OutputLine, 'set' | 'read'> & Partial<Pick<OutputLine, 'release'>>
+
 const SHORTEST_BLINK_MS = 20
 const READ_BACK_MS = 5000
 /** A level that differs so often in a row is no coincidence. */
@@ -40,7 +43,9 @@ export class OutputControl {
   private readonly rules: OutputRules
   private readonly clock: DeviceClock
   private readonly context: Pick<DeviceContext, 'name' | 'set' | 'problem' | 'lost'>
-  private line: Pick<OutputLine, 'set' | 'read'> | null = null
+  private line: ControlledLine | null = null
+  /** Orders that it got; an answer to an older one is out of date. */
+  private orders = 0
   private wanted = false
   private actual = false
   /** What the line was switched to; `actual` is otherwise when it reads otherwise. */
@@ -64,8 +69,9 @@ export class OutputControl {
     this.context = context
   }
 
-  begin(line: Pick<OutputLine, 'set' | 'read'>, isOn: boolean): void {
+  begin(line: ControlledLine, isOn: boolean): void {
     this.line = line
+    this.isReleased = this.rules.safe === 'release'
     this.wanted = isOn
     this.actual = isOn
     this.driven = isOn
@@ -116,6 +122,9 @@ export class OutputControl {
     if (safe === 'hold') {
       // What had to wait for its time is given up.
       if (!keepsWish) this.wanted = this.actual
+    } else if (safe === 'release') {
+      if (!keepsWish) this.wanted = false
+      this.release()
     } else {
       if (!keepsWish) this.wanted = safe === 'on'
       this.switch(safe === 'on')
@@ -175,13 +184,14 @@ export class OutputControl {
   private switch(isOn: boolean): void {
     const { line, rules, context } = this
     if (line === null) return
+    const order = ++this.orders
     line.set(isOn)
     this.isReleased = false
     if (rules.hasInterlock && isOn) {
       // It may have to wait.
       line.read().then(
         (level) => {
-          if (this.line === null) return
+          if (this.line === null || order !== this.orders) return
           this.changed(level)
           this.tell()
         },
@@ -191,6 +201,13 @@ export class OutputControl {
     }
     this.changed(isOn)
     this.tell()
+  }
+
+  private release(): void {
+    this.orders++
+    this.line?.release?.()
+    this.isReleased = true
+    this.changed(false)
   }
 
   private changed(isOn: boolean): void {

@@ -45,7 +45,8 @@ export function outputKind({ kind, description, namespace, maxSwitchHz }: Output
     },
     check: (options) => {
       const { safe, maxOn, interlock } = options
-      if (safe === 'on' && maxOn > 0) return 'safe: on and maxOn contradict each other'
+      // Held after the end of all programs, nobody would switch it off.
+      if ((safe === 'on' || safe === 'hold') && maxOn > 0) return `safe: ${safe} and maxOn contradict each other`
       if (safe === 'on' && interlock !== undefined) return 'safe: on and interlock contradict each other'
       return failSafeProblem(options)
     },
@@ -71,6 +72,7 @@ export function outputKind({ kind, description, namespace, maxSwitchHz }: Output
         ...lineRequest(context, lineName, options),
         drive,
         isOn: safe === 'on',
+        isReleased: safe === 'release',
         safe,
         maxOnMs: maxOn,
         ...(interlock !== undefined && { interlock: { name: interlock, mode: interlockMode, deadTimeMs: deadTime } }),

@@ -21,6 +21,11 @@ interface PwmRequest {
   onForced(reason: ForcedReason): void
 }
 
+/** Two devices would take turns in making it safe. */
+export function pwmClaims({ chip, channel }: Pick<PwmRequest, 'chip' | 'channel'>): readonly string[] {
+  return [`the channel ${channel} of PWM chip ${chip}`]
+}
+
 /**
  * Opens a PWM output of the kernel (Documentation/ABI/testing/sysfs-class-pwm), or one that does nothing. It has its
  * safe duty then, and gets it again from outside when this process ends or hangs. Rejects with a LineError.

@@ -1,7 +1,7 @@
 import { defineDevice, type Plain } from '../device.ts'
 import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { number, whole } from '../options.ts'
-import { openPwm } from './pwm-channel.ts'
+import { openPwm, pwmClaims } from './pwm-channel.ts'
 
 const FADE_STEP_MS = 10
 const LONGEST_FADE_MS = 3_600_000
@@ -23,6 +23,7 @@ export const pwm = defineDevice({
     ...gradualFailSafeOptions,
   },
   check: (options) => (options.min > options.max ? 'min must not be more than max' : failSafeProblem(options)),
+  claims: pwmClaims,
   signals: ({ min, max, safe }) => ({
     '': {
       type: 'param',

@@ -1,7 +1,7 @@
 import { defineDevice } from '../device.ts'
 import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { duration, number, whole } from '../options.ts'
-import { openPwm } from './pwm-channel.ts'
+import { openPwm, pwmClaims } from './pwm-channel.ts'
 
 const PERIOD_NS = 20_000_000
 const STEP_MS = 20
@@ -31,6 +31,7 @@ export const servo = defineDevice({
     if (minAngle >= maxAngle || minPulse >= maxPulse) return 'the lower limits must be less than the upper ones'
     return failSafeProblem(options)
   },
+  claims: pwmClaims,
   signals: ({ minAngle, maxAngle }) => ({
     '': {
       type: 'param',

@@ -92,6 +92,10 @@ export const ads1115 = i2cSensor({
       const { fromLow, fromHigh, toLow, toHigh, rate } = channel
       const who = `channel ${channel.name ?? channel.input}`
       if (rate > fastest) return `${who}: an ${model} converts at most ${fastest} times a second`
+      const loopV = ((channel.shunt ?? 0) * LOOP_MA.high) / 1000
+      if (loopV > fullScale(channel)) {
+        return `${who}: ${LOOP_MA.high} mA at ${channel.shunt} Ω are ${loopV.toFixed(2)} V: take a higher range, or a smaller shunt`
+      }
       if ((toLow === undefined) !== (toHigh === undefined)) return `${who}: toLow and toHigh go together`
       if ((fromLow === undefined) !== (fromHigh === undefined)) return `${who}: fromLow and fromHigh go together`
       if (fromLow !== undefined && toLow === undefined) return `${who}: fromLow and fromHigh need toLow and toHigh`

@@ -2,6 +2,8 @@ import type { DeviceClock } from '../device.ts'
 
 const FAILURES = 3
 const AGAIN_MS = 100
+/** Longest pause between attempts to open an output chip anew: until then its outputs are what they were. */
+export const OUTPUT_RETRY_MS = 2000
 
 export interface UpkeepParts {
   readonly clock: DeviceClock

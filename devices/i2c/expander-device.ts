@@ -80,7 +80,7 @@ async function openOn(
       }),
       onForced: (isOn, reason) => controls[at].onForced(isOn, reason),
     })),
-    maskOf((row) => row.direction === 'out' && startsOn(row)),
+    { on: maskOf((row) => row.direction === 'out' && startsOn(row)), before: heldOn },
     clock,
     () => onOutputs(),
   )

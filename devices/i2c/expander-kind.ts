@@ -12,6 +12,7 @@ import {
 } from '../options.ts'
 import { nameProblem } from '../row-names.ts'
 import type { I2cChip } from './chip.ts'
+import { OUTPUT_RETRY_MS } from './chip-upkeep.ts'
 import { openExpander } from './expander-device.ts'
 import { type ExpanderOptions, type PinRow, pinColumns, rowConflict } from './expander-pins.ts'
 import type { ExpanderPort, PortLayout } from './expander-port.ts'
@@ -37,6 +38,8 @@ export function expanderKind<P extends string | number>(traits: ExpanderTraits<P
     description,
     namespace: 'gpio',
     isOwnTwin: true,
+    hasOutputs: true,
+    retryMs: OUTPUT_RETRY_MS,
     options: {
       bus: i2cBus,
       chipAddress: chipAddress(addresses),

@@ -28,14 +28,22 @@ export class ExpanderOutputs {
   private readonly clock: DeviceClock
   private readonly apply: () => void
 
-  /** `on`: those that are on at first, without a longest time. `apply` is told of every change of `on`. */
-  constructor(outputs: readonly ExpanderOutput[], on: number, clock: DeviceClock, apply: () => void) {
+  /**
+   * `on`: those that are on at first, without a longest time; `before`: those that were until now. `apply` is told of every
+   * change of `on`.
+   */
+  constructor(
+    outputs: readonly ExpanderOutput[],
+    { on, before }: { on: number; before: number },
+    clock: DeviceClock,
+    apply: () => void,
+  ) {
     this.outputs = outputs
     this.clock = clock
     this.apply = apply
     this.states = outputs.map(({ bit }) => ({
       isOn: (on & bit) !== 0,
-      offAt: Number.NEGATIVE_INFINITY,
+      offAt: (before & bit) !== 0 ? clock.now() : Number.NEGATIVE_INFINITY,
       offBy: null,
       onWhen: null,
     }))

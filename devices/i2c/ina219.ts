@@ -137,8 +137,8 @@ interface CurrentScale {
 
 /** As fine as the highest current allows; what was cut off the calibration is put right by the unit. */
 function currentScale({ shunt, maxCurrent }: CurrentOptions): CurrentScale {
-  const finest = Math.trunc((CALIBRATED_V * 0x7fff) / (maxCurrent * shunt)) & ~1
-  const calibration = Math.min(MAX_CALIBRATION, finest)
+  const finest = (CALIBRATED_V * 0x7fff) / (maxCurrent * shunt)
+  const calibration = Math.trunc(Math.min(MAX_CALIBRATION, finest)) & ~1
   const maxShunt = SHUNT_RANGES_MV[shuntRange(shunt * maxCurrent * 1000)] / SHUNT_UNIT_MV
   return { calibration, unitA: CALIBRATED_V / (calibration * shunt), maxShunt: Math.round(maxShunt) }
 }

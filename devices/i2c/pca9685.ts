@@ -2,7 +2,7 @@ import { defineDevice } from '../device.ts'
 import { chipAddress, choice, flag, i2cBus, number, table } from '../options.ts'
 import { nameProblem } from '../row-names.ts'
 import { I2cChip } from './chip.ts'
-import { ChipUpkeep } from './chip-upkeep.ts'
+import { ChipUpkeep, OUTPUT_RETRY_MS } from './chip-upkeep.ts'
 import {
   Channel,
   type ChannelRow,
@@ -24,6 +24,8 @@ export const pca9685 = defineDevice({
   description: 'A PCA9685: 16 PWM outputs or servos on the I2C bus.',
   namespace: 'pwm',
   isOwnTwin: true,
+  hasOutputs: true,
+  retryMs: OUTPUT_RETRY_MS,
   options: {
     bus: i2cBus,
     chipAddress: chipAddress(ADDRESSES),

@@ -2,7 +2,7 @@
  * What the router and clasp-io tell each other, besides what all programs are told (`devices/process`). Handles: 0…255. The
  * table of all messages is in `c/messages.h`.
  */
-export const HOLDER_VERSION = 1
+export const HOLDER_VERSION = 2
 export const MAX_LINES = 256
 
 export const ToHolder = {
@@ -31,6 +31,9 @@ export const FromHolder = {
   done: 0x8b,
   lost: 0x8c,
 } as const
+
+/** Instead of off (0) and on (1), of an output. */
+export const HIGH_IMPEDANCE = 2
 
 /** As in `c/gpio_uapi.h`, which has it from the kernel. */
 export const LineFlag = {

@@ -59,6 +59,11 @@ export class HolderProcess {
     this.process?.send(message)
   }
 
+  /** It does not answer: its lines go back to the kernel. */
+  kill(): void {
+    void this.process?.kill()
+  }
+
   /** It makes all outputs safe, lets go of all lines and ends. */
   async stop(): Promise<void> {
     this.isStopped = true

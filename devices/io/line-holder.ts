@@ -1,5 +1,5 @@
 import { type MessageReader, ProgramMessage } from '../process/program-messages.ts'
-import { FromHolder, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
+import { FromHolder, HIGH_IMPEDANCE, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
 import { HolderProcess, type HolderProcessOptions } from './holder-process.ts'
 import { explainOpenFailure } from './line-failure.ts'
 import { findLine, type HeaderPin } from './line-name.ts'
@@ -24,6 +24,8 @@ export interface LineHolderOptions extends HolderProcessOptions {
   pins?: readonly HeaderPin[]
 }
 
+/** It answers within a millisecond. One that does not at all is stuck, and nobody looks after the lines. */
+const ANSWER_MS = 2000
 const SAFE = ['off', 'on', 'hold', 'release'] as const
 const FORCED: readonly (ForcedReason | undefined)[] = [undefined, 'maxOn', 'watchdog', 'interlock']
 const BIAS = { asis: 0, up: LineFlag.pullUp, down: LineFlag.pullDown, none: LineFlag.biasDisabled }
@@ -62,6 +64,8 @@ export class LineHolder implements Lines {
   private readonly listings: { resolve(lines: LineInfo[]): void; reject(error: LineError): void }[] = []
   private listed: LineInfo[] = []
   private offset: MonotonicOffset
+  private answerTimer: { cancel(): void } | null = null
+  private hasHeard = false
 
   constructor(options: LineHolderOptions) {
     this.options = options
@@ -85,6 +89,7 @@ export class LineHolder implements Lines {
     return new Promise((resolve, reject) => {
       this.listings.push({ resolve, reject })
       this.send(new ProgramMessage(ToHolder.list))
+      this.awaitAnswer()
     })
   }
 
@@ -113,11 +118,11 @@ export class LineHolder implements Lines {
     const info = await this.find(request)
     const { held, handle, opened } = this.hold(request, info)
     held.onForced = (isOn, reason) => request.onForced(isOn, reason)
-    const { interlock, safe, isOn, maxOnMs, drive } = request
+    const { interlock, safe, isOn, isReleased, maxOnMs, drive } = request
     this.send(
       addressed(ToHolder.output, handle, info, request)
         .u32(flagsOf(request) | DRIVE[drive])
-        .u8(isOn ? 1 : 0)
+        .u8(isReleased ? HIGH_IMPEDANCE : isOn ? 1 : 0)
         .u8(SAFE.indexOf(safe))
         .u32(maxOnMs)
         .u8(this.interlockNumber(interlock))
@@ -131,6 +136,7 @@ export class LineHolder implements Lines {
     }
     return {
       set: (on) => sendOpen(tell(ToHolder.set).u8(on ? 1 : 0)),
+      release: () => sendOpen(tell(ToHolder.set).u8(HIGH_IMPEDANCE)),
       strobe: (us) => sendOpen(tell(ToHolder.strobe).u16(us)),
       pulses: (count, periodUs, onDone) => {
         held.onDone = onDone
@@ -200,6 +206,7 @@ export class LineHolder implements Lines {
       this.held[handle] = held
     })
     this.places.set(place, consumer)
+    this.awaitAnswer()
     return { held: held as unknown as Held, handle, opened }
   }
 
@@ -216,6 +223,7 @@ export class LineHolder implements Lines {
     return new Promise((resolve, reject) => {
       held.readers.push({ resolve, reject })
       this.send(new ProgramMessage(ToHolder.read).u16(handle))
+      this.awaitAnswer()
     })
   }
 
@@ -225,6 +233,7 @@ export class LineHolder implements Lines {
     return new Promise((resolve) => {
       held.onClosed = resolve
       this.send(new ProgramMessage(ToHolder.close).u16(handle))
+      this.awaitAnswer()
     })
   }
 
@@ -238,7 +247,26 @@ export class LineHolder implements Lines {
     this.process.send(message)
   }
 
+  private awaitAnswer(): void {
+    if (this.answerTimer !== null) return
+    this.hasHeard = false
+    this.answerTimer = this.options.clock.timer(ANSWER_MS, () => {
+      // When it was this process that stood still, the answers are there and only have to be read.
+      setImmediate(() => setImmediate(() => this.onNoAnswer()))
+    })
+  }
+
+  private onNoAnswer(): void {
+    this.answerTimer = null
+    const isAsked = this.held.some((one) => one !== undefined && (!one.isOpen || one.readers.length > 0))
+    if (!isAsked && this.listings.length === 0) return
+    if (this.hasHeard) this.awaitAnswer()
+    else this.process.kill()
+  }
+
   private ended(error: LineError): void {
+    this.answerTimer?.cancel()
+    this.answerTimer = null
     for (const { reject } of this.listings.splice(0)) reject(error)
     for (const [handle, held] of this.held.entries()) {
       if (held === undefined) continue
@@ -251,6 +279,7 @@ export class LineHolder implements Lines {
   }
 
   private receive(type: number, body: MessageReader): void {
+    this.hasHeard = true
     switch (type) {
       case FromHolder.line:
         this.listed.push({

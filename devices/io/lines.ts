@@ -68,6 +68,8 @@ export type ForcedReason = 'maxOn' | 'watchdog' | 'interlock'
 export interface OutputRequest extends LineRequest {
   drive: 'push-pull' | 'open-drain' | 'open-source'
   isOn: boolean
+  /** High impedance at first instead, until it is set. */
+  isReleased?: boolean
   safe: SafeState
   /** Off after so long; 0 = no limit. */
   maxOnMs: number
@@ -87,6 +89,8 @@ export interface Interlock {
 
 export interface OutputLine {
   set(isOn: boolean): void
+  /** High impedance, until it is set. */
+  release(): void
   /** On for so many microseconds, 1…1000, exactly. */
   strobe(us: number): void
   /** `count` pulses, one each `periodUs` (≥ 200); replaces what is still to come. Told when they are through. */

@@ -29,6 +29,7 @@ interface SimulatedOutput {
 export class SimulatedLines implements Lines {
   private readonly clock: DeviceClock
   private readonly levels = new Map<string, boolean>()
+  private readonly released = new Set<string>()
   private readonly inputs = new Map<string, InputRequest>()
   private readonly outputs = new Map<string, SimulatedOutput>()
   private readonly sequences = new Map<string, number>()
@@ -45,6 +46,11 @@ export class SimulatedLines implements Lines {
   /** The logical level. */
   isOn(line: string): boolean {
     return this.levels.get(line) ?? false
+  }
+
+  /** Whether an output is of high impedance. */
+  isReleased(line: string): boolean {
+    return this.released.has(line)
   }
 
   /** Drives an input; an edge when the level changes. `atMs`: when the kernel would have seen it. */
@@ -102,9 +108,11 @@ export class SimulatedLines implements Lines {
       pulses: null,
     }
     this.outputs.set(line, output)
-    this.apply(line, output, request.isOn)
+    if (request.isReleased) this.applySafe(line, output, 'release')
+    else this.apply(line, output, request.isOn)
     return {
       set: (isOn) => this.set(line, output, isOn),
+      release: () => this.applySafe(line, output, 'release'),
       strobe: (us) => this.onStrobe(line, us),
       pulses: (count, periodUs, onDone) => {
         output.pulses?.cancel()
@@ -184,6 +192,7 @@ export class SimulatedLines implements Lines {
       if (output.isOn) output.offAt = this.clock.now()
     }
     output.isOn = isOn
+    this.released.delete(line)
     if (this.isOn(line) === isOn) return
     this.levels.set(line, isOn)
     this.onOutput(line, isOn)
@@ -195,5 +204,6 @@ export class SimulatedLines implements Lines {
     output.pulses?.cancel()
     if (safe !== 'hold') this.apply(line, output, safe === 'on')
     else output.offBy?.cancel()
+    if (safe === 'release') this.released.add(line)
   }
 }

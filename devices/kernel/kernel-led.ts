@@ -27,6 +27,7 @@ export const kernelLed = defineDevice({
     ...gradualFailSafeOptions,
   },
   check: failSafeProblem,
+  claims: ({ led }) => [`the LED ${led}`],
   signals: ({ safe }) => ({
     '': {
       type: 'param',

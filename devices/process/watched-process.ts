@@ -23,6 +23,8 @@ export interface WatchedProcessOwner {
   onEnded(reason: string): void
 }
 
+/** What a program that reads nothing is not sent more of. */
+const MOST_UNREAD_BYTES = 65_536
 /** Four beats must get lost in a row. */
 const BEATS_PER_WATCHDOG = 4
 const STOP_MS = 1000
@@ -118,7 +120,8 @@ export class WatchedProcess {
 
   private startBeat(): void {
     this.beat = this.options.clock.timer(this.options.watchdogMs / BEATS_PER_WATCHDOG, () => {
-      this.send(new ProgramMessage(ToProgram.beat))
+      const { stdin } = this.child
+      if (stdin !== null && stdin.writableLength < MOST_UNREAD_BYTES) this.send(new ProgramMessage(ToProgram.beat, 0))
       this.startBeat()
     })
   }

@@ -4,7 +4,7 @@ import { nameProblem } from '../row-names.ts'
 import type { ModbusLink } from './modbus-link.ts'
 import { MOST_REGISTERS } from './modbus-pdu.ts'
 import { ModbusPolling } from './modbus-polling.ts'
-import { type Register, registerColumns, registerProblem, registerSignal } from './modbus-registers.ts'
+import { type Register, registerColumns, registerProblem, registerSignal, withinLimits } from './modbus-registers.ts'
 import { PORT_RETRY_MS } from './port-options.ts'
 import { SimulatedSlaves } from './simulated-slaves.ts'
 
@@ -79,7 +79,7 @@ export function modbusKind<S extends OptionSpecs>(traits: ModbusTraits<S>): AnyD
       }
       const write = (row: Register, value: Plain) => {
         deadmen.get(row)?.cancel()
-        polling.write(row, value)
+        polling.write(row, withinLimits(row, value))
         if (row.deadman === 0) return
         const expire = () => {
           makeSafe(row)

@@ -119,6 +119,12 @@ export function registerSignal(row: Register): SignalSpec {
   }
 }
 
+/** One of its limits alone makes no range, and holds all the same. */
+export function withinLimits(row: Register, value: Plain): Plain {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = row
+  return typeof value === 'number' ? Math.min(max, Math.max(min, value)) : value
+}
+
 /** What contradicts itself in a row; undefined: nothing. */
 export function registerProblem(row: Register): string | undefined {
   const { name, type, area, bit, register, access, min, max, safe, deadman, onHubLoss, scale } = row

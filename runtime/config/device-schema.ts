@@ -22,6 +22,7 @@ import {
 } from './fields.ts'
 import { nearest } from './nearest.ts'
 import type { Problem } from './problem.ts'
+import { checkShared } from './shared-hardware.ts'
 
 const NAME = /^[a-z0-9_-]{1,32}$/
 const BUS = /^(\d{1,3}|\/\S+)$/
@@ -249,27 +250,6 @@ function readEntry(fields: ReadonlyMap<string, Field<Record<string, unknown>>>, 
   if (conflict !== undefined)
     problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change the settings of this device'))
   return { name, kind: kind.kind, address, description, simulate, every, options, signals } as DeviceEntry
-}
-
-/** What two devices cannot share: a name, an address, or a line. */
-function checkShared(entries: readonly { entry: DeviceEntry; node: SourceNode }[], problems: Problem[]): void {
-  const users = new Map<string, string>()
-  const claim = (thing: string, { entry, node }: { entry: DeviceEntry; node: SourceNode }) => {
-    const user = users.get(thing)
-    if (user === undefined) users.set(thing, entry.name)
-    else problems.push(problemAt(node, `${node.path}: ${thing} is used by ${user} already`, 'give it another one'))
-  }
-  for (const one of entries) {
-    const { entry } = one
-    const kind = deviceKinds.find(({ kind }) => kind === entry.kind) as AnyDeviceKind
-    claim(`the address ${entry.address ?? `/${kind.namespace}/${entry.name}`}`, one)
-    for (const [key, { type }] of Object.entries(kind.options)) {
-      const value = entry.options[key]
-      if (type === 'line' && value !== '' && value !== undefined) claim(`the line ${value}`, one)
-      else if (type === 'port') claim(`the serial port ${value}`, one)
-      else if (type === 'chip') claim(`the chip ${hexAddress(Number(value))} of I2C bus ${entry.options.bus}`, one)
-    }
-  }
 }
 
 const kindFields = new Map(deviceKinds.map((kind) => [kind.kind, kindField(kind)]))

@@ -20,6 +20,7 @@ import { firmware } from './firmware-schema.ts'
 import { hub } from './hub-schema.ts'
 import { journal } from './journal-schema.ts'
 import { networkProblem } from './network.ts'
+import { routes } from './routes-schema.ts'
 import { secret } from './secret.ts'
 
 const DAY_MS = 86_400_000
@@ -268,6 +269,7 @@ export const schema = object('clasp-edge: configuration of one router.', {
   devices,
   failSafe,
   bridges,
+  routes,
   simulate: oneOf({
     description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',
     fallback: 'auto',

@@ -35,6 +35,8 @@ export class DeviceCommands {
   private readonly failSafe: FailSafe | null
   /** Session that wrote last, where that matters. */
   private writer: string | undefined
+  /** It was open before. */
+  private hasBegun = false
 
   constructor(
     entry: DeviceEntry,
@@ -90,13 +92,19 @@ export class DeviceCommands {
 
   /** The device is open and safe: makes it what it is to be at the start. `wishes`: those from before it was opened. */
   begin(wishes: ReturnType<Wishes['all']>): void {
+    const { failSafe, session } = this
     const { initial } = this.entry.options
-    if (this.failSafe === null || initial === 'safe') return
-    if (initial === 'last') {
-      this.writer ??= this.current.formerWriter
-      for (const [key, value] of wishes) this.wish(key, value)
-    } else {
-      this.wish('', initial === 'on')
+    const isAgain = this.hasBegun
+    this.hasBegun = true
+    if (failSafe === null || initial === 'safe') return
+    if (initial === 'last') this.writer ??= this.current.formerWriter
+    // One that comes back while it runs goes on as it was told last: the start is over.
+    const goals = initial === 'last' || isAgain ? wishes : [['', initial === 'on'] as const]
+    if (!failSafe.mustStaySafe) {
+      for (const [key, value] of goals) this.wish(key, value)
+    } else if (failSafe.willGoOn) {
+      for (const [key, value] of goals) session.set(key, value)
+      failSafe.stayUntilBack()
     }
   }
 

@@ -21,6 +21,8 @@ import { MessageBudget } from './message-budget.ts'
 /** Bridges.md §20.1: no input floods the router, however it bounces. */
 const MESSAGES_PER_DEVICE = 200
 const MESSAGES_PER_NODE = 2000
+/** Devices whose hardware hangs are not waited for any longer: their programs are stopped all the same. */
+const STOP_MS = 5000
 /** Spreads the phases of any number of devices evenly. */
 const GOLDEN = 0.618033988749895
 
@@ -122,7 +124,12 @@ export async function startDevices(options: DeviceOptions, parts: DeviceParts): 
   await Promise.all(runners.map((runner) => runner.start()))
   let stopped: Promise<void> | undefined
   const stop = async () => {
-    await Promise.all(runners.map((runner) => runner.stop()))
+    let timer: { cancel(): void } | undefined
+    const tooLong = new Promise<void>((resolve) => {
+      timer = clock.timer(STOP_MS, resolve)
+    })
+    await Promise.race([Promise.all(runners.map((runner) => runner.stop())), tooLong])
+    timer?.cancel()
     // A bus that is being freed has lines.
     await kernelI2c?.stop()
     await holder?.stop()

@@ -15,6 +15,9 @@ import { SimulatedReadings } from './simulated-readings.ts'
 
 const FIRST_RETRY_MS = 1000
 const LAST_RETRY_MS = 60_000
+/** Outputs that nobody holds any more are to be safe at once; not of one that is lost again and again. */
+const PROMPT_RETRY_MS = 40
+const STEADY_MS = 10_000
 
 export interface RunnerParts extends SessionParts {
   lines: Lines
@@ -68,6 +71,8 @@ export class DeviceRunner {
   private problem = ''
   private sinceUs: number
   private isStopped = false
+  /** When its hardware was there last; monotonic ms. */
+  private openedAt = Number.POSITIVE_INFINITY
 
   constructor(entry: DeviceEntry, kind: AnyDeviceKind, parts: RunnerParts) {
     this.entry = entry
@@ -164,12 +169,15 @@ export class DeviceRunner {
         if (!aborter.signal.aborted) this.enter(reason === '' ? 'running' : 'failing', reason)
       },
       lost: (error) => {
-        if (aborter === this.aborter) this.onLost(error)
+        // Each of its lines may tell.
+        if (aborter === this.aborter && !aborter.signal.aborted) this.onLost(error)
       },
     }
     try {
       this.device = this.readings ?? (await this.kind.open(context))
     } catch (error) {
+      // It was lost while it was being opened: that counts already.
+      if (aborter.signal.aborted) return
       aborter.abort()
       this.fail(error as Error)
       return
@@ -180,6 +188,7 @@ export class DeviceRunner {
       await this.close()
       return
     }
+    this.openedAt = clock.now()
     // What can be set up but not read is not there: it would come and go with each attempt.
     if (!this.kind.isReopened || this.device.read === undefined) this.arrive()
     this.commands.begin(wishes)
@@ -223,9 +232,16 @@ export class DeviceRunner {
     this.session.clear()
     this.enter('absent', error.message)
     this.timer?.cancel()
-    this.timer = this.parts.clock.timer(this.backOff.next(), () => {
+    this.timer = this.parts.clock.timer(this.retryMs(), () => {
       this.opening = this.opening.then(() => (this.isStopped ? undefined : this.open()))
     })
+  }
+
+  private retryMs(): number {
+    const { kind, openedAt } = this
+    this.openedAt = Number.POSITIVE_INFINITY
+    const wasSteady = this.parts.clock.now() - openedAt >= STEADY_MS
+    return wasSteady && (kind.isFailSafe || kind.hasOutputs) ? PROMPT_RETRY_MS : this.backOff.next()
   }
 
   private async close(): Promise<void> {

@@ -36,6 +36,7 @@ export class FailSafe implements SessionObserver {
   private readonly waitsFor = new Set<SafeReason>()
   /** What it requires was so when it was looked at last. */
   private isHolding = false
+  private isHubLost = false
 
   constructor(options: FailSafeOptions, router: DeviceRouter, clock: Clock, output: FailSafeOutput) {
     this.options = options
@@ -44,6 +45,16 @@ export class FailSafe implements SessionObserver {
     this.output = output
     if (options.ownerTimeout > 0) router.sessionObservers.add(this)
     if (options.requires !== undefined) this.follow(options.requires)
+  }
+
+  /** Why it is safe has not passed: one that is opened anew has to stay so. */
+  get mustStaySafe(): boolean {
+    return this.waitsFor.size > 0 || (this.isHubLost && this.options.onHubLoss === 'safe')
+  }
+
+  /** It goes on by itself then. */
+  get willGoOn(): boolean {
+    return this.options.resume === 'auto'
   }
 
   /** Whether this may be written: without what it requires, an output can only be switched off. */
@@ -62,11 +73,18 @@ export class FailSafe implements SessionObserver {
   }
 
   onHubLost(): void {
+    this.isHubLost = true
     if (this.options.onHubLoss === 'safe') this.fall('link', this.options.resume === 'auto')
   }
 
   onHubBack(): void {
+    this.isHubLost = false
     this.stopWaitingFor('link')
+  }
+
+  /** It was opened anew, and its params say what it will be. */
+  stayUntilBack(): void {
+    if (this.isHubLost && this.options.onHubLoss === 'safe') this.waitsFor.add('link')
   }
 
   /** A client that comes back is a new session; its name is all that it has in common with the one of before. */

@@ -1,20 +1,20 @@
 import type { Field, SourceNode } from '../config/fields.ts'
 import type { Problem } from '../config/problem.ts'
+import { compileRules, type RulesPlace } from './compile-rules.ts'
+import { ruleJsonSchema } from './rule-json-schema.ts'
 
-/** A list of rules as the file has them, checked when they are compiled. */
-export function rules(description: string): Field<unknown[]> {
+/** A list of rules as the file has them. They are compiled to be checked, and again when they are put to work. */
+export function rules(description: string, place: RulesPlace = 'map'): Field<unknown[]> {
   return {
     kind: 'list',
     description,
     fallback: [],
     needsRestart: false,
     expected: 'a list (lines that start with "- ") of rules, each with match and to',
-    jsonSchema: { description, type: 'array', items: { type: 'object' }, default: [] },
+    jsonSchema: { description, type: 'array', items: { oneOf: [ruleJsonSchema] }, default: [] },
     read(node: SourceNode, problems: Problem[]) {
-      if (Array.isArray(node.value)) return node.value
-      const { line, column } = node
-      problems.push({ line, column, message: `${node.path}: this is no list`, remedy: `expected ${this.expected}` })
-      return []
+      compileRules(node, place, problems)
+      return Array.isArray(node.value) ? node.value : []
     },
   }
 }

@@ -5,11 +5,13 @@
 import { spawn } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { cpus } from 'node:os'
+import { benchArtNet } from './artnet.ts'
 import { type DeviceLoad, runDeviceLoad } from './device-load.ts'
 import { benchDevices } from './devices.ts'
 import { benchDurable } from './durable.ts'
 import { benchFirmware } from './firmware.ts'
 import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
+import { benchOsc } from './osc.ts'
 import type { PartRow } from './part-row.ts'
 import { HELLO, loadInChild, median, ROUNDS, startRouter, stopRouter } from './subject.ts'
 
@@ -88,6 +90,8 @@ const PARTS: Readonly<Record<string, (show: (row: PartRow) => void) => Promise<v
   durable: (show) => benchDurable(base, show),
   firmware: benchFirmware,
   devices: benchDevices,
+  osc: benchOsc,
+  artnet: benchArtNet,
 }
 
 async function main(): Promise<void> {

@@ -1,4 +1,4 @@
-/* Prints, in hexadecimal and one a line, what asks the kernel for three lines. */
+/* Prints, in hexadecimal and one a line, what asks the kernel for lines. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@ static void print(const void *bytes, size_t size) {
 int main(void) {
   gpio_request request;
   gpio_config config;
-  line_spec spec = {"gpiochip0", "clasp:door", 17, GPIO_ACTIVE_LOW | GPIO_PULL_UP, 5000, true};
+  line_spec spec = {"gpiochip0", "clasp:door", 17, GPIO_ACTIVE_LOW | GPIO_PULL_UP, 5000, true, false};
   gpio_request_input(&request, &spec);
   print(&request, sizeof request);
   spec.flags = GPIO_OPEN_DRAIN;
@@ -21,5 +21,8 @@ int main(void) {
   print(&request, sizeof request);
   gpio_configure(&config, &spec, false, false);
   print(&config, sizeof config);
+  spec.is_released = true;
+  gpio_request_output(&request, &spec);
+  print(&request, sizeof request);
   return 0;
 }

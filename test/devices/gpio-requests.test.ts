@@ -21,7 +21,7 @@ test('requests for lines have the layout of the kernel, byte for byte', () => {
   const { path, reason } = compile('gpio-dump', ['test/devices/gpio-dump.c', 'devices/io/c/gpio_request.c'], [])
   assert.ok(path, reason)
   const { stdout } = spawnSync(path, { encoding: 'latin1' })
-  const [input, output, released] = stdout.split('\n')
+  const [input, output, released, releasedFirst] = stdout.split('\n')
   const config = 288
   // Offsets: bridges.md §20.4. Input, both edges, active low, pull-up, debounce 5000 µs for line 0 of the request.
   assert.equal(
@@ -53,6 +53,16 @@ test('requests for lines have the layout of the kernel, byte for byte', () => {
     ]),
   )
   assert.equal(released, struct(272, [[0, 'u64', 0x4]]))
+  // An output that begins with high impedance is an input without edges.
+  assert.equal(
+    releasedFirst,
+    struct(592, [
+      [0, 'u32', 17],
+      [256, 'text', 'clasp:door'],
+      [config, 'u64', 0x4],
+      [560, 'u32', 1],
+    ]),
+  )
 })
 
 test('the numbers are those of the kernel headers of this machine', (t) => {

@@ -62,6 +62,7 @@ class HeldWires implements Pick<Lines, 'output'> {
       set: (isHigh) => this.set(line, isHigh),
       read: async () => this.level(line),
       close: async () => this.onLine(),
+      release: () => assert.fail('released'),
       strobe: () => assert.fail('strobed'),
       pulses: () => assert.fail('pulsed'),
     }

@@ -86,7 +86,7 @@ test('PWM outputs, servos and steppers fall safe like relays do', async (t) => {
   const scene = await Scene.start(
     t,
     `- {name: fan, kind: pwm, safe: 0.25, deadman: 1s}
-- {name: gate, kind: servo, ownerTimeout: 1s}
+- {name: gate, kind: servo, channel: 1, ownerTimeout: 1s}
 - {name: axis, kind: stepper, step: S, direction: D, speed: 100, onHubLoss: safe, resume: auto}`,
   )
   const client = scene.connect('panel')

@@ -72,13 +72,17 @@ static void open_line(uint16_t handle, reader *r, uint8_t kind) {
   if (kind == INPUT) {
     fresh.spec.debounce_us = get_u32(r);
   } else {
-    fresh.spec.is_on = get_u8(r) != 0;
+    uint8_t first = get_u8(r);
+    fresh.spec.is_on = first == 1;
+    fresh.spec.is_released = fresh.is_released = first == HIGH_IMPEDANCE;
     fresh.safe = get_u8(r);
     fresh.max_on = get_u32(r) * (uint64_t)MS;
     fresh.interlock = get_u8(r);
     fresh.rejects = get_u8(r) != 0;
     fresh.dead_time = get_u32(r) * (uint64_t)MS;
     fresh.is_on = fresh.spec.is_on;
+    /* What it was before nobody knows. */
+    if (!fresh.is_on) fresh.off_at = now_ns();
     if (fresh.is_on && fresh.max_on > 0) fresh.off_by = now_ns() + fresh.max_on;
   }
   if (r->failed || strchr(fresh.spec.chip, '/') != NULL) {
@@ -145,7 +149,11 @@ static void tell_lines(void) {
 static void command(uint8_t type, uint16_t handle, reader *r) {
   if (lines[handle].kind != OUTPUT) return;
   if (is_latched) tell_forced(handle, FORCED_WATCHDOG);
-  else if (type == IN_SET) output_set(handle, get_u8(r) != 0);
+  else if (type == IN_SET) {
+    uint8_t wanted = get_u8(r);
+    if (wanted == HIGH_IMPEDANCE) output_release(handle);
+    else output_set(handle, wanted != 0);
+  }
   else if (type == IN_STROBE) output_strobe(handle, get_u16(r));
   else {
     uint32_t count = get_u32(r);

@@ -19,6 +19,8 @@ typedef struct line_spec {
   uint32_t flags;
   uint32_t debounce_us;
   bool is_on;
+  /* An output that begins with high impedance. */
+  bool is_released;
 } line_spec;
 
 typedef struct line_edge {

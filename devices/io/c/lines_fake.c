@@ -70,7 +70,7 @@ int line_open_output(const line_spec *spec) {
   int result = check(spec), fd;
   if (result < 0) return result;
   fd = open_file(spec, "value", O_RDWR | O_CREAT);
-  if (fd >= 0) put(fd, spec->is_on ? '1' : '0');
+  if (fd >= 0) put(fd, spec->is_released ? 'z' : spec->is_on ? '1' : '0');
   return fd;
 }
 

@@ -119,7 +119,8 @@ static int open_value(const line_spec *spec, bool is_output, uint32_t *number) {
   if (value < 0) return value;
   if (flock(value, LOCK_EX | LOCK_NB) < 0) result = -EBUSY;
   if (result == 0) result = write_file(folder, "active_low", spec->flags & GPIO_ACTIVE_LOW ? "1" : "0");
-  if (result == 0) result = is_output ? drive(*number, spec, spec->is_on) : write_file(folder, "direction", "in");
+  if (result == 0 && is_output && !spec->is_released) result = drive(*number, spec, spec->is_on);
+  else if (result == 0) result = write_file(folder, "direction", "in");
   /* Unread, it would look as if it had changed. */
   if (result == 0) result = read_level(value) < 0 ? -EIO : 0;
   if (result == 0 && value >= DESCRIPTORS) result = -EMFILE;

@@ -6,11 +6,12 @@
  * |---|---|
  * | 02 list | – |
  * | 03 input | handle u16, chip text, consumer text, offset u32, flags u32, debounce us u32 |
- * | 04 output | handle u16, chip text, consumer text, offset u32, flags u32, on u8, safe u8 (off, on, hold, release), longest
+ * | 04 output | handle u16, chip text, consumer text, offset u32, flags u32, on u8 (2 = high impedance),
+ * |           | safe u8 (off, on, hold, release), longest
  * |           | on ms u32, interlock u8 (0 none), reject u8, dead time ms u32 |
  * | 05 guard | handle u16, path text, safe text; again: another safe text |
  * | 06 close | handle u16 |
- * | 07 set | handle u16, on u8 |
+ * | 07 set | handle u16, on u8 (2 = high impedance) |
  * | 08 read | handle u16 |
  * | 09 strobe | handle u16, us u16 |
  * | 0a pulses | handle u16, count u32, period us u32 |
@@ -34,7 +35,7 @@
 
 #include "../../process/c/framing.h"
 
-enum { VERSION = 1 };
+enum { VERSION = 2, HIGH_IMPEDANCE = 2 };
 enum { IN_LIST = 2, IN_INPUT, IN_OUTPUT, IN_GUARD, IN_CLOSE, IN_SET, IN_READ, IN_STROBE, IN_PULSES, IN_RESUME };
 enum {
   OUT_LINE = 0x82, OUT_LISTED, OUT_OPENED, OUT_FAILED, OUT_EDGE, OUT_LEVEL, OUT_FORCED, OUT_TIME, OUT_CLOSED, OUT_DONE

@@ -108,10 +108,21 @@ void output_pulses(uint16_t handle, uint32_t count, uint32_t period_us) {
 
 static void release(uint16_t handle) {
   line *o = &lines[handle];
-  if (line_release(o->fd, &o->spec) < 0) return;
+  if (line_release(o->fd, &o->spec) < 0) {
+    /* Not every chip can: off is the next best. */
+    apply(handle, false);
+    return;
+  }
+  if (o->is_on) o->off_at = now_ns();
   o->is_released = true;
   o->is_on = false;
   o->off_by = 0;
+}
+
+void output_release(uint16_t handle) {
+  lines[handle].on_when = 0;
+  lines[handle].pulses_left = 0;
+  release(handle);
 }
 
 bool line_safe(uint16_t handle) {

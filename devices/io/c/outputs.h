@@ -30,6 +30,8 @@ typedef struct line {
 extern line lines[MAX_LINES];
 
 void output_set(uint16_t handle, bool is_on);
+/* High impedance, until it is set. */
+void output_release(uint16_t handle);
 void output_strobe(uint16_t handle, uint32_t us);
 void output_pulses(uint16_t handle, uint32_t count, uint32_t period_us);
 /* Puts one output or guard into its safe state. False: it was there already. */

@@ -9,7 +9,7 @@ const MAX_FRAME = 513
 type Place = 'data' | 'marked' | 'faulty'
 
 export class BreakFrames {
-  /** Frames with a framing error, or longer than 513 bytes. */
+  /** Frames with a framing error, which are dropped. */
   faults = 0
   private readonly onFrame: (startCode: number, slots: Uint8Array) => void
   private readonly frame = new Uint8Array(MAX_FRAME)

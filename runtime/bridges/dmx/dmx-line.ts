@@ -2,10 +2,10 @@
 export interface DmxLine {
   /** What it is, for the operator: ports, numbers, versions. */
   readonly details: Readonly<Record<string, string | number>>
-  /** Levels of all slots; sent again and again until others come. Copies. */
+  /** Levels of all 512 slots; on the wire they are repeated until others come. Copies. */
   send(levels: Uint8Array): void
-  /** `last`: levels that are sent before it falls silent; null: none. Never rejects. */
-  close(last: Uint8Array | null): Promise<void>
+  /** What was sent before has left when it resolves. Never rejects. */
+  close(): Promise<void>
 }
 
 /** What a line tells. None comes after `close`, nor before it is open. */

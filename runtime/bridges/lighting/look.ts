@@ -20,14 +20,15 @@ export function isLook(text: string): text is Look {
 /** `1-4@255,10@50%`: channels and their levels, as consoles write them; all others are 0. Undefined: it is no such text. */
 export function parseLevels(text: string): Uint8Array | undefined {
   const levels = new Uint8Array(SLOTS)
-  for (const part of text.split(/,(?=[^@]*@)/)) {
-    const match = /^([^@]+)@\s*(\d{1,3})(%?)\s*$/.exec(part)
+  const part = /([^@]+)@\s*(\d{1,3})(%?)\s*(?:,|$)/y
+  do {
+    const match = part.exec(text)
     const channels = match === null ? undefined : parseChannels(match[1])
     if (match === null || channels === undefined) return undefined
     const [number, isShare] = [Number(match[2]), match[3] === '%']
     if (number > (isShare ? 100 : 255)) return undefined
-    for (const channel of channels) levels[channel - 1] = isShare ? Math.round(number * 2.55) : number
-  }
+    for (const channel of channels) levels[channel - 1] = isShare ? Math.round((number * 255) / 100) : number
+  } while (part.lastIndex < text.length)
   return levels
 }
 

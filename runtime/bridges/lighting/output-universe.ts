@@ -5,7 +5,8 @@ import { type Look, lookLevels, type Scene } from './look.ts'
 import { SLOTS } from './slot-address.ts'
 import { type Merge, type Source, Universe } from './universe.ts'
 
-const MAX_SOURCES = 9
+/** The router, and a universe that is relayed. */
+const MAX_SOURCES = 2
 const NEVER = Number.POSITIVE_INFINITY
 
 export interface OutputSettings {
@@ -89,6 +90,11 @@ export class OutputUniverse implements Paced {
     return this.own.levels
   }
 
+  /** 1: the router asserts this slot. */
+  get ownAsserted(): Uint8Array {
+    return this.own.asserted
+  }
+
   /** `index`: 0…511; null: releases the slot. */
   set(index: number, level: number | null): void {
     this.fades.cancel(index)
@@ -110,8 +116,22 @@ export class OutputUniverse implements Paced {
     this.touch()
   }
 
-  /** A source of the universe has changed. */
-  touch(): void {
+  /** What comes in on another universe, as one more source here; null: it has gone. */
+  relay(levels: Uint8Array | null, priority: number): void {
+    const now = this.parts.time.now()
+    const known = this.universe.find('relay')
+    if (levels === null) {
+      if (known !== undefined) this.universe.close(known)
+    } else {
+      const source = known ?? this.universe.open('relay', { priority, timeoutMs: NEVER }, now)
+      if (source === undefined) return
+      this.universe.prioritise(source, priority, null)
+      this.universe.frame(source, levels, now)
+    }
+    this.touch()
+  }
+
+  private touch(): void {
     const at = Math.max(this.parts.time.now(), this.allowedAt)
     if (at >= this.dueAt) return
     this.dueAt = at
@@ -123,13 +143,14 @@ export class OutputUniverse implements Paced {
     if (this.fades.isRunning) this.advanceFades(now)
     this.universe.expire(now)
     const hasChanged = this.update(now)
-    if (hasChanged || now >= this.repeatAt - 1) {
+    const isFrame = hasChanged || now >= this.repeatAt - 1
+    if (isFrame) {
       this.allowedAt = nextFrameAt(this.dueAt, now, pace.periodMs)
       this.repeatsLeft = hasChanged ? pace.repeats : Math.max(0, this.repeatsLeft - 1)
       this.repeatAt = this.repeatsLeft > 0 ? this.allowedAt : now + pace.keepAliveMs
       this.parts.send(settings.universe, this.sent)
     }
-    const fadeAt = this.fades.isRunning ? Math.max(this.allowedAt, now + pace.periodMs / 2) : NEVER
+    const fadeAt = this.fades.isRunning ? (isFrame ? this.allowedAt : now + pace.periodMs) : NEVER
     const lossAt = this.mayBeLost ? this.lostAt + settings.lossHold : NEVER
     this.dueAt = Math.min(fadeAt, this.repeatAt, this.universe.expiresAt, lossAt)
   }

@@ -40,7 +40,7 @@ export interface SourceOptions {
 }
 
 export class Universe {
-  private readonly merge: Merge
+  private merge: Merge
   private readonly maxSources: number
   private readonly sources = new Map<string, Source>()
   private readonly merged = new Uint8Array(SLOTS)
@@ -52,6 +52,15 @@ export class Universe {
   constructor(merge: Merge, maxSources: number) {
     this.merge = merge
     this.maxSources = maxSources
+  }
+
+  get mergeMode(): Merge {
+    return this.merge
+  }
+
+  set mergeMode(merge: Merge) {
+    this.merge = merge
+    this.isStale = true
   }
 
   get sourceCount(): number {
@@ -66,6 +75,20 @@ export class Universe {
   get isLive(): boolean {
     for (const { count } of this.sources.values()) if (count > 0) return true
     return false
+  }
+
+  /** Of the live source with the most; 0: there is none. */
+  get priority(): number {
+    let top = 0
+    for (const { count, priority } of this.sources.values()) if (count > 0) top = Math.max(top, priority)
+    return top
+  }
+
+  /** Slots of the longest source. */
+  get length(): number {
+    let length = 0
+    for (const { count } of this.sources.values()) length = Math.max(length, count)
+    return length
   }
 
   /** When the next source will have been silent for too long; Infinity: never. */

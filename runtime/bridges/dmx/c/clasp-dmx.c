@@ -25,6 +25,8 @@
 
 #define US 1000u
 enum { MAX_SLOTS = 512 };
+/* E1.11: from break to break, and longest break and mark. */
+enum { MIN_PERIOD_US = 1204, MAX_US = 1000000 };
 /* Receivers that miss a frame get two more. */
 enum { FAREWELL_FRAMES = 3 };
 #define FAREWELL_PERIOD_NS (50 * (uint64_t)MS)
@@ -57,16 +59,21 @@ static void tell_errno(uint8_t type, int error) {
 
 static void open_port(reader *r) {
   uint8_t flags = get_u8(r);
+  uint32_t period = get_u32(r), break_us = get_u32(r), mark_us = get_u32(r);
+  bool is_wrong = r->failed || period < MIN_PERIOD_US || period > MAX_US || break_us > MAX_US || mark_us > MAX_US;
   int result;
-  period_ns = get_u32(r) * (uint64_t)US;
-  break_ns = get_u32(r) * (uint64_t)US;
-  mark_ns = get_u32(r) * (uint64_t)US;
   if (port >= 0) return;
-  result = r->failed || period_ns == 0 ? -EBADMSG : dmx_port_open(path, flags);
+  result = is_wrong ? -EBADMSG : dmx_port_open(path, flags);
   tell_errno(OUT_OPENED, result < 0 ? -result : 0);
-  if (result < 0) failure = -result;
-  else port = result;
+  if (result < 0) {
+    failure = -result;
+    return;
+  }
+  port = result;
   is_input = (flags & PORT_INPUT) != 0;
+  period_ns = period * (uint64_t)US;
+  break_ns = break_us * (uint64_t)US;
+  mark_ns = mark_us * (uint64_t)US;
 }
 
 static void get_levels(levels *to, reader *r) {
@@ -106,8 +113,15 @@ static void write_rest(void) {
   while (frame_taken < frame_size) {
     ssize_t written = write(port, frame + frame_taken, (size_t)(frame_size - frame_taken));
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno != EAGAIN) failure = errno;
-    if (written < 0) return;
+    if (written < 0 && errno != EAGAIN) {
+      failure = errno;
+      return;
+    }
+    if (written <= 0) {
+      /* A driver that says that it has room, and has none, must not take all of a processor. */
+      rest_until(now_ns() + MS);
+      return;
+    }
     frame_taken = (uint16_t)(frame_taken + written);
   }
 }
@@ -131,7 +145,8 @@ static void make_break(void) {
 
 static void send_frame(void) {
   uint64_t now;
-  dmx_port_drain(port);
+  failure = -dmx_port_drain(port);
+  if (failure != 0) return;
   now = now_ns();
   pace_frame(now);
   /* No frames in a burst after a delay. */
@@ -158,8 +173,9 @@ static void read_input(void) {
   send_message();
 }
 
-/* Without levels for the end the line falls silent after the frame on its way. */
+/* Without levels for the end the line falls silent after the frame on its way; one that nothing was sent on stays so. */
 static void use_last(void) {
+  if (!is_sending) return;
   is_sending = false;
   wanted = last;
   start_sending();

@@ -11,8 +11,8 @@ enum { PORT_INPUT = 1, PORT_RTS_LOW = 2, PORT_RS485 = 4 };
 /* Does not block, and nobody else may have it. -EBUSY: somebody has. */
 int dmx_port_open(const char *path, uint8_t flags);
 int dmx_port_break(int fd, bool is_on);
-/* Waits until all has left: as long as the frame takes. */
-void dmx_port_drain(int fd);
+/* Waits until all has left: as long as the frame takes. -ETIMEDOUT: it does not leave within a second. */
+int dmx_port_drain(int fd);
 /* Throws away what the port has not taken. */
 void dmx_port_close(int fd);
 

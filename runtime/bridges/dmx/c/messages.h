@@ -5,9 +5,9 @@
  *
  * | in | body |
  * |---|---|
- * | 02 open | flags u8 (1 input, 2 RTS low, 4 the driver switches the direction of RS-485), period µs u32, break µs u32, mark after break µs u32 |
+ * | 02 open | flags u8 (1 input, 2 RTS low, 4 RS-485 by the driver), then u32 in µs: period, break, mark behind it |
  * | 03 levels | levels, sent from the next frame on; the first ones start the sending |
- * | 04 last | levels to send when the router has gone or hangs; none: nothing is sent then |
+ * | 04 last | levels to send at the end, and when the router has gone or hangs; none: nothing is sent then |
  *
  * | out | body |
  * |---|---|

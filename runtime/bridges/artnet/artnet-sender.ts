@@ -1,0 +1,69 @@
+import type { ArtNetOptions } from './artnet-kind.ts'
+import type { ArtNetNodes } from './artnet-nodes.ts'
+import { dmxPacket, fillDmx, syncPacket } from './artnet-packet.ts'
+
+interface Port {
+  readonly packet: Buffer
+  readonly addresses: readonly string[]
+  readonly isAuto: boolean
+  readonly isBroadcast: boolean
+  /** 1…255. */
+  sequence: number
+}
+
+export interface ArtNetSenderParts {
+  readonly options: Pick<ArtNetOptions, 'outputs' | 'sync'>
+  /** Directed broadcast addresses. */
+  readonly broadcasts: readonly string[]
+  readonly nodes: ArtNetNodes
+  send(bytes: Uint8Array, ip: string): void
+}
+
+/** Frames of output universes as ArtDmx to their targets, and ArtSync behind them. Source: bridges.md §6.2, §6.4. */
+export class ArtNetSender {
+  private readonly parts: ArtNetSenderParts
+  private readonly ports = new Map<number, Port>()
+  private readonly syncTargets: readonly string[]
+  private readonly sync = syncPacket()
+  private hasSent = false
+
+  constructor(parts: ArtNetSenderParts) {
+    this.parts = parts
+    for (const { universe, targets } of parts.options.outputs) {
+      this.ports.set(universe, {
+        packet: dmxPacket(universe),
+        addresses: targets.filter((target) => target !== 'auto' && target !== 'broadcast'),
+        isAuto: targets.length === 0 || targets.includes('auto'),
+        isBroadcast: targets.includes('broadcast'),
+        sequence: 0,
+      })
+    }
+    const ports = [...this.ports.values()]
+    const isWide = ports.some(({ isAuto, isBroadcast }) => isAuto || isBroadcast)
+    // Nodes that are reached by broadcast need no second one.
+    this.syncTargets = isWide ? parts.broadcasts : [...new Set(ports.flatMap(({ addresses }) => addresses))]
+  }
+
+  frame(universe: number, levels: Uint8Array): void {
+    const port = this.ports.get(universe)
+    if (port === undefined) return
+    const { nodes, broadcasts, send } = this.parts
+    port.sequence = (port.sequence % 255) + 1
+    fillDmx(port.packet, port.sequence, levels)
+    this.hasSent = true
+    for (const ip of port.addresses) send(port.packet, ip)
+    if (port.isBroadcast) {
+      for (const ip of broadcasts) send(port.packet, ip)
+    } else if (port.isAuto) {
+      for (const ip of nodes.subscribersOf(universe)) if (!port.addresses.includes(ip)) send(port.packet, ip)
+    }
+  }
+
+  /** All universes of a moment have gone. */
+  endRound(): void {
+    if (!this.hasSent) return
+    this.hasSent = false
+    if (!this.parts.options.sync) return
+    for (const ip of this.syncTargets) this.parts.send(this.sync, ip)
+  }
+}

@@ -1,0 +1,69 @@
+import {
+  checkedText,
+  decimal,
+  flag,
+  object,
+  oneOf,
+  optional,
+  required,
+  type ValueOf,
+  whole,
+} from '../../config/fields.ts'
+import { parsePortSelector } from '../../transports/serial-selector.ts'
+import { defineBridge } from '../bridge.ts'
+import { inputFields, lightingFields, outputFields } from '../lighting/lighting-fields.ts'
+import { missingScene } from '../lighting/look.ts'
+
+const options = object('DMX512 at a serial port.', {
+  type: required(
+    oneOf({
+      description:
+        'enttec-pro = DMX USB Pro and what speaks as it does, ftdi = Open DMX and other plain USB adapters, uart = a serial port of the board with an RS-485 transceiver, virtual = none.',
+      fallback: 'virtual',
+      values: ['enttec-pro', 'ftdi', 'uart', 'virtual'],
+    }),
+  ),
+  port: optional(
+    checkedText({
+      description:
+        'The serial port: a path, or usb:VENDOR:PRODUCT[:SERIAL], which stays the same when its number changes.',
+      fallback: '',
+      expected: 'a path such as /dev/ttyUSB0, or usb:0403:6001',
+      check: (value) => (parsePortSelector(value) === undefined ? `"${value}" names no serial port` : undefined),
+    }),
+  ),
+  direction: oneOf({
+    description: 'out = levels are sent, in = they are received.',
+    fallback: 'out',
+    values: ['out', 'in'],
+  }),
+  universe: whole({ description: 'Its number in addresses.', fallback: 0, min: 0, max: 63_999 }),
+  shortAddresses: flag({ description: '<namespace>/<channel> is a channel, too.', fallback: false }),
+  slots: whole({ description: 'So many are sent in a frame.', fallback: 512, min: 24, max: 512 }),
+  refresh: decimal({ description: 'So often a frame is sent.', unit: 'Hz', fallback: 40, min: 2, max: 44 }),
+  breakUs: whole({ description: 'Length of the break.', unit: 'µs', fallback: 176, min: 92, max: 1355 }),
+  markUs: whole({ description: 'Length of the mark after the break.', unit: 'µs', fallback: 20, min: 12, max: 1355 }),
+  rs485: flag({
+    description: 'Of a uart: its driver switches the transmitter of the RS-485 transceiver on and off.',
+    fallback: false,
+  }),
+  ...inputFields,
+  ...outputFields,
+  ...lightingFields,
+})
+
+export type DmxOptions = ValueOf<typeof options>
+
+export const dmx = defineBridge<DmxOptions>({
+  kind: 'dmx',
+  description: 'One universe of DMX512 at a serial port, out or in.',
+  namespace: '/dmx',
+  options,
+  check: ({ type, port, direction, rs485, onStart, onLoss, onStop, scenes }) => {
+    if (type !== 'virtual' && port === undefined) return `type: ${type} needs a port`
+    if (type === 'virtual' && direction === 'in') return 'type: virtual has nothing that could come in'
+    if (rs485 && type !== 'uart') return 'rs485 is for type: uart'
+    return missingScene([onStart, onLoss, onStop], scenes)
+  },
+  load: () => import('./dmx-bridge.ts').then(({ openDmx }) => openDmx),
+})

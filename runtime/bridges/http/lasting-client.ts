@@ -1,0 +1,27 @@
+import type { Client } from '../../client/client.ts'
+
+/** A client of the router that is opened when it is needed, and again after the router has closed it. */
+export class LastingClient {
+  private readonly open: () => Promise<Client>
+  private opening: Promise<Client> | null = null
+
+  constructor(open: () => Promise<Client>) {
+    this.open = open
+  }
+
+  get(): Promise<Client> {
+    if (this.opening !== null) return this.opening
+    const opening = this.open()
+    this.opening = opening
+    const forget = () => {
+      if (this.opening === opening) this.opening = null
+    }
+    opening.then((client) => client.closed.then(forget), forget)
+    return opening
+  }
+
+  async close(): Promise<void> {
+    const { opening } = this
+    await opening?.then((client) => client.close()).catch(() => {})
+  }
+}

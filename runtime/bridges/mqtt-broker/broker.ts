@@ -1,0 +1,301 @@
+import { randomBytes } from 'node:crypto'
+import type { IConnectPacket, ISubscription } from 'mqtt-packet'
+import type { Client } from '../../client/client.ts'
+import type { Timer } from '../../router/clock.ts'
+import type { BridgeContext } from '../bridge.ts'
+import { SeenTopics } from '../mqtt/seen-topics.ts'
+import { filterProblem, matchesFilter, parseShare } from '../mqtt/topic-filter.ts'
+import { AccessList } from './access-list.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import { BrokerSession } from './broker-session.ts'
+import { connackOf, connectProblem, sessionExpiry } from './connect-answer.ts'
+import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
+import type { Outgoing, Qos } from './outgoing.ts'
+import { type Publication, PublicationFlow } from './publication-flow.ts'
+import { ConnectReason, DisconnectReason, PublishReason, SubscribeReason, UnsubscribeReason } from './reason-codes.ts'
+import { RetainedMessages } from './retained-messages.ts'
+import { type Match, type Subscription, SubscriptionTree } from './subscription-tree.ts'
+import { isSystemTopic, systemMessages } from './system-topics.ts'
+import { Wills, willOf } from './wills.ts'
+
+const SWEEP_MS = 1000
+const SYSTEM_EVERY_MS = 30_000
+const MAX_SUBSCRIPTIONS = 1000
+/** Longer ones match no topic that is an address. */
+const MAX_FILTER_LENGTH = 2048
+
+/** Clients, their sessions, their subscriptions and their wills. Source: MQTT 5.0 §3.1, §3.8, §4; bridges.md §10.2. */
+export class Broker {
+  readonly options: MqttBrokerOptions
+  private readonly context: BridgeContext<MqttBrokerOptions>
+  private readonly access: AccessList
+  private readonly flow: PublicationFlow
+  private readonly retained: RetainedMessages
+  private readonly seen: SeenTopics
+  private readonly tree = new SubscriptionTree()
+  private readonly sessions = new Map<string, BrokerSession>()
+  private readonly connections = new Set<BrokerConnection>()
+  /** By client id. */
+  private readonly connected = new Map<string, BrokerConnection>()
+  private readonly wills: Wills
+  private readonly dirty = new Set<BrokerConnection>()
+  private passing: Outgoing | null = null
+  private isFlushing = false
+  private sweepTimer: Timer
+  private systemAtMs: number
+  private readonly startedAtMs: number
+  private sent = 0
+
+  /** `client` reads the params of the router. */
+  constructor(context: BridgeContext<MqttBrokerOptions>, client: Client) {
+    const { options, clock, namespace, router } = context
+    this.context = context
+    this.options = options
+    this.access = new AccessList(options.users, options.anonymous)
+    this.retained = new RetainedMessages({
+      client,
+      namespace,
+      quotesStrings: options.quoteStrings,
+      now: () => clock.now(),
+    })
+    this.seen = new SeenTopics(router, namespace, clock)
+    this.flow = new PublicationFlow(context, {
+      retained: this.retained,
+      seen: this.seen,
+      fanOut: (message) => this.fanOut(message),
+    })
+    this.wills = new Wills((will) => this.flow.publish(will))
+    this.startedAtMs = clock.now()
+    this.systemAtMs = this.startedAtMs
+    this.sweepTimer = clock.timer(SWEEP_MS, () => this.sweep())
+  }
+
+  get now(): number {
+    return this.context.clock.now()
+  }
+
+  timer(delayMs: number, callback: () => void): Timer {
+    return this.context.clock.timer(delayMs, callback)
+  }
+
+  /** A connection that has not said who it is; false when there are too many. */
+  welcome(connection: BrokerConnection): boolean {
+    // Some more than clients, for those that are told that there are too many.
+    if (this.connections.size >= this.options.maxClients + 64) {
+      this.context.counters.inDropped++
+      return false
+    }
+    this.connections.add(connection)
+    return true
+  }
+
+  /** Lets a client in. Resolves with a reason where it may not; a CONNACK has been sent otherwise. */
+  async connect(connection: BrokerConnection, packet: IConnectPacket): Promise<ConnectReason> {
+    const refusal = connectProblem(packet)
+    if (refusal !== undefined) return refusal
+    const isBack = this.connected.has(packet.clientId)
+    if (this.connected.size >= this.options.maxClients && !isBack) return ConnectReason.serverBusy
+    const rights = await this.access.rightsOf(packet.username, packet.password)
+    if (rights === undefined) {
+      return packet.username === undefined ? ConnectReason.notAuthorized : ConnectReason.badUserOrPassword
+    }
+    const will = willOf(packet, packet.clientId)
+    if (will !== null && !rights.canWrite(will.topic)) return ConnectReason.notAuthorized
+    if (connection.isClosed) return ConnectReason.success
+    const clientId = packet.clientId === '' ? `auto-${randomBytes(8).toString('hex')}` : packet.clientId
+    this.connected.get(clientId)?.end(DisconnectReason.takenOver)
+    const known = this.sessions.get(clientId)
+    if (known !== undefined && packet.clean === true) this.endSession(known)
+    const isPresent = known !== undefined && packet.clean !== true
+    const session = isPresent ? known : this.newSession(clientId)
+    // Of a session that ended it was sent; one that goes on needs it no more.
+    this.wills.cancel(clientId)
+    const expirySeconds = sessionExpiry(packet, this.options)
+    session.expirySeconds = expirySeconds
+    session.rights = rights
+    this.connected.set(clientId, connection)
+    this.context.setPeers(this.connected.size)
+    connection.accept(session, packet, connackOf(packet, { clientId, expirySeconds, isPresent }, this.options))
+    session.attach(connection)
+    return ConnectReason.success
+  }
+
+  /** The connection has ended; `isGraceful`: its client said so, and wants no will. */
+  leave(connection: BrokerConnection, isGraceful: boolean): void {
+    this.connections.delete(connection)
+    this.dirty.delete(connection)
+    const { session, will } = connection
+    if (session === null || this.connected.get(session.clientId) !== connection) return
+    this.connected.delete(session.clientId)
+    this.context.setPeers(this.connected.size)
+    session.detach()
+    if (will !== null && !isGraceful) {
+      const delayMs = Math.min(connection.willDelaySeconds, session.expirySeconds) * 1000
+      if (delayMs > 0) this.wills.delay(session.clientId, will, this.now + delayMs)
+      else this.flow.publish(will)
+    }
+    if (session.expirySeconds === 0) this.endSession(session)
+    else this.limitSessions()
+  }
+
+  publish(publication: Publication, session: BrokerSession): PublishReason {
+    if (isSystemTopic(publication.topic) || !session.rights.canWrite(publication.topic)) {
+      this.context.counters.inDropped++
+      return PublishReason.notAuthorized
+    }
+    return this.flow.publish(publication)
+  }
+
+  whenTaken(callback: () => void): void {
+    this.flow.whenTaken(callback)
+  }
+
+  /** What SUBACK says of it. */
+  subscribe(session: BrokerSession, wanted: ISubscription, identifier: number): number {
+    const isTooLong = wanted.topic.length > MAX_FILTER_LENGTH
+    if (isTooLong || filterProblem(wanted.topic) !== undefined) return SubscribeReason.filterInvalid
+    const known = session.subscriptions.get(wanted.topic)
+    if (known === undefined && session.subscriptions.size >= MAX_SUBSCRIPTIONS) return SubscribeReason.quotaExceeded
+    if (known !== undefined) this.tree.remove(known)
+    const { group, filter } = parseShare(wanted.topic)
+    const subscription: Subscription = {
+      session,
+      filter,
+      group,
+      qos: wanted.qos,
+      isNoLocal: wanted.nl === true,
+      keepsRetainFlag: wanted.rap === true,
+      identifier,
+    }
+    session.subscriptions.set(wanted.topic, subscription)
+    this.tree.add(subscription)
+    return wanted.qos
+  }
+
+  /** Sends what is retained; to be called after SUBACK, with what was subscribed to before it. */
+  sendRetained(session: BrokerSession, wanted: ISubscription, isNew: boolean): void {
+    const handling = wanted.rh ?? 0
+    const subscription = session.subscriptions.get(wanted.topic)
+    if (subscription === undefined || subscription.group !== undefined) return
+    if (handling === 2 || (handling === 1 && !isNew)) return
+    const { filter } = subscription
+    const take = (message: Outgoing) => {
+      // It may have changed its mind meanwhile.
+      if (session.subscriptions.get(wanted.topic) !== subscription || !session.rights.canRead(message.parts.topic))
+        return
+      const identifiers = subscription.identifier > 0 ? [subscription.identifier] : []
+      session.deliver(message, Math.min(message.parts.qos, subscription.qos) as Qos, true, identifiers)
+    }
+    for (const message of this.systemMessages()) if (matchesFilter(filter, message.parts.topic)) take(message)
+    if (isSystemTopic(filter)) return
+    this.retained
+      .read(filter, take)
+      .catch((error: Error) => this.context.problem('retained', `${filter}: ${error.message}`))
+  }
+
+  unsubscribe(session: BrokerSession, filter: string): number {
+    const subscription = session.subscriptions.get(filter)
+    if (subscription === undefined) return UnsubscribeReason.notThere
+    session.subscriptions.delete(filter)
+    this.tree.remove(subscription)
+    return UnsubscribeReason.success
+  }
+
+  /** Writes of one turn go out together. */
+  flushSoon(connection: BrokerConnection): void {
+    this.dirty.add(connection)
+    if (this.isFlushing) return
+    this.isFlushing = true
+    queueMicrotask(() => {
+      this.isFlushing = false
+      for (const one of this.dirty) one.flush()
+      this.dirty.clear()
+    })
+  }
+
+  problem(code: string, message: string): void {
+    this.context.counters.inDropped++
+    this.context.problem(code, message)
+  }
+
+  /** Tells all clients, and sends their wills. */
+  stop(): void {
+    this.sweepTimer.cancel()
+    this.seen.stop()
+    for (const connection of this.connections) connection.end(DisconnectReason.shuttingDown)
+    this.wills.sweep(Number.POSITIVE_INFINITY)
+  }
+
+  private newSession(clientId: string): BrokerSession {
+    const session = new BrokerSession({
+      clientId,
+      maxQueued: this.options.maxQueued,
+      now: () => this.now,
+      onSent: () => this.sent++,
+      onDropped: () => this.context.counters.outDropped++,
+    })
+    this.sessions.set(clientId, session)
+    return session
+  }
+
+  private endSession(session: BrokerSession): void {
+    if (this.sessions.get(session.clientId) !== session) return
+    this.sessions.delete(session.clientId)
+    for (const subscription of session.subscriptions.values()) this.tree.remove(subscription)
+    session.subscriptions.clear()
+    this.wills.release(session.clientId)
+  }
+
+  /** Those that have been away longest end. */
+  private limitSessions(): void {
+    let away = this.sessions.size - this.connected.size
+    for (const session of this.sessions.values()) {
+      if (away <= this.options.maxSessions) return
+      if (session.isConnected) continue
+      this.endSession(session)
+      away--
+    }
+  }
+
+  private fanOut(message: Outgoing): void {
+    this.passing = message
+    this.tree.each(message.parts.topic, this.deliver)
+  }
+
+  /** Of the message that is passing; a member, so that there is none for each message. */
+  private readonly deliver = ({ session, qos, isNoLocal, keepsRetainFlag, identifiers }: Match) => {
+    const message = this.passing as Outgoing
+    const { origin, topic, isRetained } = message.parts
+    if (isNoLocal && origin === session.clientId) return
+    if (!session.rights.canRead(topic)) return
+    const least = message.parts.qos < qos ? message.parts.qos : qos
+    session.deliver(message, least, keepsRetainFlag && isRetained, identifiers)
+  }
+
+  private systemMessages(): Outgoing[] {
+    let subscriptions = 0
+    for (const session of this.sessions.values()) subscriptions += session.subscriptions.size
+    return systemMessages({
+      counters: this.context.counters,
+      sent: this.sent,
+      connected: this.connected.size,
+      sessions: this.sessions.size,
+      subscriptions,
+      uptimeMs: this.now - this.startedAtMs,
+    })
+  }
+
+  private sweep(): void {
+    this.sweepTimer = this.context.clock.timer(SWEEP_MS, () => this.sweep())
+    const { now } = this
+    for (const connection of this.connections) connection.check(now)
+    this.wills.sweep(now)
+    for (const session of this.sessions.values()) {
+      const isOver = !session.isConnected && session.leftAtMs + session.expirySeconds * 1000 <= now
+      if (isOver) this.endSession(session)
+    }
+    if (now - this.systemAtMs < SYSTEM_EVERY_MS) return
+    this.systemAtMs = now
+    for (const message of this.systemMessages()) this.fanOut(message)
+  }
+}

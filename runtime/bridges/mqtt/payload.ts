@@ -1,0 +1,58 @@
+import { isUtf8 } from 'node:buffer'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { decimal, jsonFromValue, valueFromJson } from '../json-value.ts'
+
+/**
+ * | mode | value of a payload |
+ * |---|---|
+ * | auto | JSON, else a decimal number, else text; bytes when it is not UTF-8 |
+ * | json | JSON; everything else is refused |
+ * | raw | text as it is; bytes when it is not UTF-8 |
+ * | string | always text |
+ * | bytes | always bytes |
+ */
+export const PAYLOAD_MODES = ['auto', 'json', 'raw', 'string', 'bytes'] as const
+export type PayloadMode = (typeof PAYLOAD_MODES)[number]
+
+/** Decimal numbers that are not JSON: `007`, `+5`, `.5`, `5.` */
+const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const NUMERIC_WORD = /^([+-]?)(inf|infinity|nan)$/i
+
+/** Undefined: the mode does not allow it. `hasNumericWords`: `nan` and `inf` are numbers. Source: bridges.md §9.2. */
+export function valueFromPayload(payload: Buffer, mode: PayloadMode, hasNumericWords: boolean): Value | undefined {
+  if (mode === 'bytes' || (mode !== 'string' && !isUtf8(payload))) {
+    return mode === 'json' ? undefined : { type: 'bytes', value: Uint8Array.from(payload) }
+  }
+  const text = payload.toString('utf8')
+  if (mode === 'raw' || mode === 'string' || (mode === 'auto' && text === '')) return { type: 'string', value: text }
+  const value = valueFromJson(text)
+  if (value !== undefined || mode === 'json') return value
+  if (NUMBER.test(text)) return { type: 'f64', value: Number(text) }
+  const word = hasNumericWords ? NUMERIC_WORD.exec(text) : null
+  if (word !== null) {
+    const size = word[2].toLowerCase() === 'nan' ? Number.NaN : Number.POSITIVE_INFINITY
+    return { type: 'f64', value: word[1] === '-' ? -size : size }
+  }
+  return { type: 'string', value: text }
+}
+
+/** Bytes and text as they are, the rest as JSON. `quotesStrings`: text as JSON too. Source: bridges.md §9.3. */
+export function payloadFromValue(value: Value, quotesStrings: boolean): Buffer {
+  switch (value.type) {
+    case 'bytes':
+      return Buffer.from(value.value)
+    case 'string':
+      return Buffer.from(quotesStrings ? JSON.stringify(value.value) : value.value)
+    case 'f32':
+    case 'f64':
+      return Buffer.from(floatText(value.value))
+    default:
+      return Buffer.from(jsonFromValue(value))
+  }
+}
+
+function floatText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN'
+  if (Number.isFinite(value)) return decimal(value)
+  return value > 0 ? 'inf' : '-inf'
+}

@@ -1,0 +1,236 @@
+import type { RemoteInfo } from 'node:dgram'
+import type { Socket } from 'node:net'
+import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
+import type { Timer } from '../../router/clock.ts'
+import { remoteAddress } from '../../transports/remote-address.ts'
+import type { BridgeContext, OpenBridge, RunningBridge } from '../bridge.ts'
+import { isSameText } from '../same-text.ts'
+import { OscControl } from './osc-control.ts'
+import { OscDecoder } from './osc-decoder.ts'
+import { OscDirectory } from './osc-directory.ts'
+import type { OnPacket } from './osc-framing.ts'
+import { OscInbound } from './osc-inbound.ts'
+import type { OscOptions, OscTargetOptions } from './osc-kind.ts'
+import { OscOutbound } from './osc-outbound.ts'
+import type { OscPacket } from './osc-packet.ts'
+import type { OscPeer } from './osc-peer.ts'
+import { OscPeers } from './osc-peers.ts'
+import { type OscServer, openOscServer } from './osc-server.ts'
+import { OscStream } from './osc-stream.ts'
+import { type OscTarget, openTarget } from './osc-targets.ts'
+import { OscUdp, UdpLink } from './osc-udp.ts'
+
+const ANNOUNCE_EVERY_MS = 5000
+const TYPES = ['param', 'event', 'stream', 'gesture'] as const
+
+/** OSC over UDP and TCP. Source: bridges.md §3. */
+export const openOsc: OpenBridge<OscOptions> = async (context) => {
+  const bridge = new OscBridge(context)
+  try {
+    await bridge.open()
+  } catch (error) {
+    await bridge.stop()
+    throw error
+  }
+  return bridge
+}
+
+class OscBridge implements RunningBridge {
+  private readonly context: BridgeContext<OscOptions>
+  private readonly directory: OscDirectory
+  private readonly outbound: OscOutbound
+  private readonly peers: OscPeers
+  private readonly inbound: OscInbound
+  private readonly decoder: OscDecoder
+  private udp: OscUdp | undefined
+  private server: OscServer | undefined
+  private readonly targets: OscTarget[] = []
+  private readonly troubles = new Map<OscTargetOptions, string>()
+  private announceTimer: Timer | null = null
+  private announced = ''
+
+  constructor(context: BridgeContext<OscOptions>) {
+    const { namespace, options } = context
+    this.context = context
+    this.directory = new OscDirectory(namespace, options.signals)
+    this.outbound = new OscOutbound(context, this.directory)
+    this.peers = new OscPeers(context, this.outbound)
+    const control = new OscControl(context, this.directory, this.outbound, () => this.peers.changed())
+    this.inbound = new OscInbound(context, this.directory, this.outbound, control)
+    this.decoder = new OscDecoder(options)
+  }
+
+  async open(): Promise<void> {
+    const { context, outbound, directory, peers } = this
+    const { options, router, namespace } = context
+    this.udp = await OscUdp.open({
+      host: options.host,
+      port: options.listen,
+      onDatagram: (bytes, source) => this.onDatagram(bytes, source),
+      onUnsent: (problem) => {
+        context.counters.outDropped++
+        context.problem('send', problem)
+      },
+      onLost: (error) => context.lost(error),
+    })
+    if (options.tcp.listen > 0) {
+      this.server = await openOscServer(
+        { ...options.tcp, host: options.host },
+        (socket, name) => this.onSocket(socket, name),
+        (name) => context.problem('refused', `${name}: ${options.tcp.maxClients} connections are open already`),
+      )
+    }
+    const parts = {
+      context,
+      peers,
+      udp: this.udp,
+      encoder: outbound.encoder,
+      params: () => directory.params(),
+      packetsOf: (peer: OscPeer) => this.packetsOf(peer),
+      onTrouble: (target: OscTargetOptions, reason: string | undefined) => this.onTrouble(target, reason),
+    }
+    for (const target of options.targets) this.targets.push(openTarget(target, parts))
+    for (const pattern of patternsOf(namespace, options.alsoSend)) {
+      router.subscribe(pattern, (update) => outbound.onUpdate(update), { types: TYPES, includesOwn: true })
+    }
+    void this.learnAnnounced()
+    this.announce()
+  }
+
+  async stop(): Promise<void> {
+    this.announceTimer?.cancel()
+    for (const target of this.targets) target.stop()
+    this.inbound.stop()
+    this.outbound.stop()
+    const closed = this.peers.stop()
+    await Promise.all([closed, this.server?.stop()])
+    await this.udp?.close()
+  }
+
+  private onDatagram(bytes: Buffer, { address, port }: RemoteInfo): void {
+    const known = this.peers.find(address, port)
+    if (known !== undefined) {
+      this.receive(known, bytes, 0, bytes.length)
+      return
+    }
+    const name = remoteAddress(address, port)
+    if (!this.peers.isAllowed(address)) {
+      this.drop('refused', `${name} is not in allow`)
+      return
+    }
+    const packet = this.decoder.decode(bytes, 0, bytes.length)
+    if (packet.kind === 'fault') {
+      this.drop('packet', `${name}: ${packet.problem}`)
+    } else if (this.udp !== undefined && this.isWelcome(packet, name)) {
+      this.inbound.receive(this.peers.learn(address, port, new UdpLink(this.udp, port, address)), packet)
+    }
+  }
+
+  private onSocket(socket: Socket, name: string): void {
+    const { remoteAddress: host = '' } = socket
+    const { tcp } = this.context.options
+    if (!this.peers.isAllowed(host)) {
+      socket.destroy()
+      this.drop('refused', `${name} is not in allow`)
+      return
+    }
+    let isTrusted = this.context.options.token === undefined
+    const stream: OscStream = new OscStream(socket, {
+      framing: tcp.framing,
+      clock: this.context.clock,
+      onPacket: (bytes, start, end) => {
+        if (isTrusted) {
+          this.receive(peer, bytes, start, end)
+          return
+        }
+        const packet = this.decoder.decode(bytes, start, end)
+        isTrusted = packet.kind !== 'fault' && this.isWelcome(packet, name)
+        if (isTrusted && packet.kind !== 'fault') this.inbound.receive(peer, packet)
+      },
+      onDrained: () => peer.resume(),
+      onBroken: () => this.drop('framing', `${name}: this is not ${tcp.framing}: see tcp.framing`),
+      onClosed: () => this.peers.remove(peer),
+    })
+    const peer = this.peers.connected(name, host, stream)
+    peer.refreshAll(this.directory.params())
+  }
+
+  private packetsOf(peer: OscPeer): OnPacket {
+    return (bytes, start, end) => this.receive(peer, bytes, start, end)
+  }
+
+  private receive(peer: OscPeer, bytes: Buffer, start: number, end: number): void {
+    const packet = this.decoder.decode(bytes, start, end)
+    if (packet.kind === 'fault') {
+      this.drop('packet', `${peer.name}: ${packet.problem}`)
+      return
+    }
+    peer.heardAt = this.context.clock.now()
+    this.inbound.receive(peer, packet)
+    this.announceTimer ??= this.context.clock.timer(ANNOUNCE_EVERY_MS, () => this.announce())
+  }
+
+  /** Where a token is asked for, the first packet of a sender shows it. */
+  private isWelcome(packet: OscPacket, name: string): boolean {
+    const { token } = this.context.options
+    if (token === undefined) return true
+    const isRight =
+      packet.kind === 'message' &&
+      packet.address === '/clasp/auth' &&
+      packet.value.type === 'string' &&
+      isSameText(packet.value.value, token)
+    if (!isRight) this.drop('refused', `${name} has not shown the token: /clasp/auth comes first`)
+    return isRight
+  }
+
+  private onTrouble(target: OscTargetOptions, reason: string | undefined): void {
+    if (reason === undefined && !this.troubles.delete(target)) return
+    if (reason !== undefined) {
+      this.troubles.set(target, reason)
+      this.context.problem('target', reason)
+    }
+    const [first] = this.troubles.values()
+    if (first === undefined) this.context.tell('running')
+    else this.context.tell('degraded', first)
+  }
+
+  /** The signals below the namespace, when there are others than before. */
+  private announce(): void {
+    this.announceTimer = null
+    const { router, namespace } = this.context
+    const signals = this.directory.announcement()
+    const text = JSON.stringify(signals)
+    if (text === this.announced) return
+    this.announced = text
+    router.announce(namespace, signals)
+    void this.learnAnnounced()
+  }
+
+  /** Signals that others announced below the namespace; patterns may mean them. */
+  private async learnAnnounced(): Promise<void> {
+    const { context, directory } = this
+    try {
+      const client = await context.openClient(`${context.id} signals`)
+      const signals = await client.query(`${context.namespace}/**`)
+      directory.setAnnounced(signals.map(({ address }) => address).filter((address) => !address.includes('*')))
+      await client.close()
+    } catch (error) {
+      context.log.debug(`bridge ${context.id}: no list of signals`, { reason: (error as Error).message })
+    }
+  }
+
+  private drop(code: string, message: string): void {
+    this.context.counters.inDropped++
+    this.context.problem(code, message)
+  }
+}
+
+/** What to subscribe to; nothing twice, for events would be sent twice. */
+function patternsOf(namespace: string, alsoSend: readonly string[]): Iterable<string> {
+  const covers = (text: string) => {
+    const pattern = Pattern.parse(text)
+    return pattern instanceof Pattern && pattern.matches(`${namespace}/a`) && pattern.matches(`${namespace}/a/b`)
+  }
+  const own = `${namespace}/**`
+  return new Set(alsoSend.some(covers) ? alsoSend : [own, ...alsoSend])
+}

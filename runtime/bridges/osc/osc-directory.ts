@@ -1,0 +1,194 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Signal, SignalDefinition } from '../../../firmware-protocol/wire/message.ts'
+import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { isSameOnWire } from './osc-echo.ts'
+import type { OscOptions } from './osc-kind.ts'
+import { claspAddressOf, oscAddressOf } from './osc-names.ts'
+import { OscPattern } from './osc-pattern.ts'
+import type { OscPeer } from './osc-peer.ts'
+
+const MAX_ENTRIES = 16_384
+const MAX_PATTERNS = 64
+const MAX_EXPECTED = 64
+/** What was sent to the router is answered at once; later it was refused. */
+const EXPECTED_MS = 1000
+const MAX_ANNOUNCED = 500
+const MAX_ANNOUNCED_BYTES = 48_000
+
+type RuleSignal = OscOptions['signals'][number]['signal']
+
+/** What is known of one address. */
+export class OscEntry {
+  readonly address: string
+  readonly oscAddress: string
+  /** What arrives here is this. */
+  readonly signal: RuleSignal
+  /** Of a touch: the OSC address of what is touched. */
+  readonly touched: string | undefined
+  /** Where a touch of it is told: TouchOSC's `/z`. */
+  readonly touch: string | undefined
+  /** What it was last; undefined: never heard of, or no param. */
+  type: Signal | undefined
+  value: Value | undefined
+  /** A gesture is going on, and this is its last value. */
+  gestureValue: Value | undefined
+  private readonly expected: { readonly value: Value; readonly peer: OscPeer; readonly untilMs: number }[] = []
+
+  constructor(address: string, oscAddress: string, signal: RuleSignal, touched?: string, touch?: string) {
+    this.address = address
+    this.oscAddress = oscAddress
+    this.signal = signal
+    this.touched = touched
+    this.touch = touch
+  }
+
+  /** This value of a peer is on its way to the router, and is to come back until then. */
+  expect(value: Value, peer: OscPeer, fromMs: number): void {
+    if (this.expected.length === MAX_EXPECTED) this.expected.shift()
+    this.expected.push({ value, peer, untilMs: fromMs + EXPECTED_MS })
+  }
+
+  /**
+   * The router tells a value: whose it is (undefined: of nobody here), and whether it is news. A peer whose value the router
+   * changed has to be told even what everybody knows.
+   */
+  take(value: Value, nowMs: number): { origin: OscPeer | undefined; isNews: boolean } {
+    const { expected } = this
+    while (expected.length > 0 && expected[0].untilMs < nowMs) expected.shift()
+    const at = expected.findIndex((one) => isSameOnWire(one.value, value))
+    const origin = at < 0 ? undefined : expected[at].peer
+    const isCorrection = at < 0 && expected.length > 0
+    if (at >= 0) expected.splice(0, at + 1)
+    const isNews = isCorrection || this.value === undefined || !isEqual(this.value, value)
+    this.value = value
+    this.type = 'param'
+    return { origin, isNews }
+  }
+}
+
+/** The addresses that were heard of, in both spellings. Of more than 16 384 the oldest are forgotten. */
+export class OscDirectory {
+  private readonly namespace: string
+  private readonly rules: readonly { readonly pattern: Pattern; readonly text: string; readonly signal: RuleSignal }[]
+  private readonly byAddress = new Map<string, OscEntry>()
+  private readonly byOsc = new Map<string, OscEntry>()
+  /** Matches of patterns, good until an address is added. */
+  private readonly matches = new Map<string, readonly OscEntry[]>()
+  /** Announced by others: addresses that patterns may mean though nothing was heard of them. */
+  private announced: readonly string[] = []
+
+  constructor(namespace: string, rules: OscOptions['signals']) {
+    this.namespace = namespace
+    this.rules = rules.flatMap(({ match, signal }) => {
+      const pattern = Pattern.parse(match)
+      return pattern instanceof Pattern ? [{ pattern, text: match, signal }] : []
+    })
+  }
+
+  /** Of an address of the router; made when there is none. */
+  entryOf(address: string): OscEntry {
+    return this.byAddress.get(address) ?? this.add(address, oscAddressOf(this.namespace, address))
+  }
+
+  /** Of an address that arrived; undefined: it does not fit into an address of the router. */
+  entryOfOsc(oscAddress: string): OscEntry | undefined {
+    const known = this.byOsc.get(oscAddress)
+    if (known !== undefined) return known
+    const address = claspAddressOf(this.namespace, oscAddress)
+    if (address === undefined) return undefined
+    const entry = this.byAddress.get(address) ?? this.add(address, oscAddress)
+    this.byOsc.set(oscAddress, entry)
+    return entry
+  }
+
+  known(address: string): OscEntry | undefined {
+    return this.byAddress.get(address)
+  }
+
+  knownOsc(oscAddress: string): OscEntry | undefined {
+    return this.byOsc.get(oscAddress)
+  }
+
+  /** All that was heard of below the namespace and matches; undefined: it is no pattern. */
+  matching(text: string): readonly OscEntry[] | undefined {
+    const cached = this.matches.get(text)
+    if (cached !== undefined) return cached
+    const pattern = OscPattern.parse(text)
+    if (pattern === undefined) return undefined
+    for (const address of this.announced) this.entryOf(address)
+    const found = [...this.byAddress.values()].filter(
+      ({ address, oscAddress }) => this.isBelow(address) && pattern.matches(oscAddress),
+    )
+    if (this.matches.size >= MAX_PATTERNS) this.matches.clear()
+    this.matches.set(text, found)
+    return found
+  }
+
+  /** Addresses of all params with a value. */
+  *params(): Iterable<string> {
+    for (const { address, value } of this.byAddress.values()) if (value !== undefined) yield address
+  }
+
+  setAnnounced(addresses: readonly string[]): void {
+    this.announced = addresses.slice(0, MAX_ENTRIES / 2)
+    this.matches.clear()
+  }
+
+  /** What this bridge announces: all below the namespace, and the addresses that were heard of, as far as a frame goes. */
+  announcement(): SignalDefinition[] {
+    const signals: SignalDefinition[] = [{ address: `${this.namespace}/**`, type: 'param', access: 'rw' }]
+    let bytes = 0
+    for (const { address, type, value } of this.byAddress.values()) {
+      if (type === undefined || !this.isBelow(address)) continue
+      bytes += Buffer.byteLength(address) + 16
+      if (signals.length > MAX_ANNOUNCED || bytes > MAX_ANNOUNCED_BYTES) break
+      signals.push({ address, type, access: 'rw', datatype: type === 'param' ? value?.type : undefined })
+    }
+    return signals
+  }
+
+  private add(address: string, oscAddress: string): OscEntry {
+    const slash = oscAddress.lastIndexOf('/')
+    const rule = this.rules.find(({ pattern }) => pattern.matches(oscAddress))
+    const signal = rule?.signal ?? 'param'
+    const touched = signal === 'gesture' && slash > 0 ? oscAddress.slice(0, slash) : undefined
+    const entry = new OscEntry(address, oscAddress, signal, touched, this.touchOf(oscAddress))
+    if (this.byAddress.size >= MAX_ENTRIES) this.forgetOldest()
+    this.byAddress.set(address, entry)
+    // Whole addresses from elsewhere may look like names below the namespace.
+    if (this.isBelow(address)) this.byOsc.set(oscAddress, entry)
+    this.matches.clear()
+    return entry
+  }
+
+  private isBelow(address: string): boolean {
+    return address.startsWith(`${this.namespace}/`)
+  }
+
+  /** Where a rule for gestures ends with a name, touches are told below that name. */
+  private touchOf(oscAddress: string): string | undefined {
+    for (const { pattern, text, signal } of this.rules) {
+      const name = text.slice(text.lastIndexOf('/') + 1)
+      if (signal !== 'gesture' || name === '' || name.includes('*')) continue
+      if (pattern.matches(`${oscAddress}/${name}`)) return `${oscAddress}/${name}`
+    }
+    return undefined
+  }
+
+  private forgetOldest(): void {
+    for (const [address, { oscAddress }] of this.byAddress) {
+      this.byAddress.delete(address)
+      this.byOsc.delete(oscAddress)
+      break
+    }
+    // Other spellings of addresses that are gone.
+    if (this.byOsc.size > 2 * MAX_ENTRIES) this.byOsc.clear()
+  }
+}
+
+function isEqual(a: Value, b: Value): boolean {
+  if (a.type !== b.type) return false
+  if (a.type === 'null' || b.type === 'null') return true
+  return typeof a.value === 'object' ? isDeepStrictEqual(a.value, b.value) : Object.is(a.value, b.value)
+}

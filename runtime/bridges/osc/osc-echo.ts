@@ -1,0 +1,82 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import type { Clock } from '../../router/clock.ts'
+
+const ENTRIES = 256
+const TOLERANCE = 1e-6
+
+/**
+ * What one host was told lately. A value that comes back from it is an echo, unless it came from the very peer that set it:
+ * programs on one host share its address, and a fader may return to where it was. Source: bridges.md §2.8.
+ *
+ * A ring, because it is written for every value that is sent: at most the last 256 are known.
+ */
+export class OscEcho<P> {
+  private readonly windowMs: number
+  private readonly clock: Clock
+  private readonly addresses = new Array<string>(ENTRIES).fill('')
+  private readonly values = new Array<Value | undefined>(ENTRIES).fill(undefined)
+  private readonly origins = new Array<P | undefined>(ENTRIES).fill(undefined)
+  private readonly times = new Float64Array(ENTRIES).fill(Number.NEGATIVE_INFINITY)
+  private next = 0
+
+  constructor(windowMs: number, clock: Clock) {
+    this.windowMs = windowMs
+    this.clock = clock
+  }
+
+  /** `origin`: who set it; undefined: nobody on this side. */
+  remember(address: string, value: Value, origin: P | undefined): void {
+    const { next } = this
+    this.addresses[next] = address
+    this.values[next] = value
+    this.origins[next] = origin
+    this.times[next] = this.clock.now()
+    this.next = (next + 1) % ENTRIES
+  }
+
+  /** Whether `source` only repeats what was told; true once for each time it was told. */
+  takes(address: string, value: Value, source: P): boolean {
+    const oldest = this.clock.now() - this.windowMs
+    for (let i = 1; i <= ENTRIES; i++) {
+      const at = (this.next + ENTRIES - i) % ENTRIES
+      if (this.times[at] < oldest) return false
+      if (this.addresses[at] !== address || this.origins[at] === source) continue
+      const told = this.values[at]
+      if (told === undefined || !isSameOnWire(told, value)) continue
+      this.values[at] = undefined
+      return true
+    }
+    return false
+  }
+}
+
+/** Equal as far as OSC keeps them apart: numbers by their size and not by their type, truth as 1 and 0. */
+export function isSameOnWire(a: Value, b: Value): boolean {
+  const left = numberOf(a)
+  const right = numberOf(b)
+  if (left !== undefined && right !== undefined) {
+    return left === right || Math.abs(left - right) <= TOLERANCE * Math.max(1, Math.abs(left))
+  }
+  if (a.type === 'array' && b.type === 'array') {
+    return a.value.length === b.value.length && a.value.every((item, i) => isSameOnWire(item, b.value[i]))
+  }
+  if (a.type === 'null' || b.type === 'null') return a.type === b.type
+  return a.type === b.type && (a.value === b.value || isDeepStrictEqual(a.value, b.value))
+}
+
+function numberOf(value: Value): number | undefined {
+  switch (value.type) {
+    case 'bool':
+      return value.value ? 1 : 0
+    case 'i8':
+    case 'i16':
+    case 'i32':
+    case 'i64':
+    case 'f32':
+    case 'f64':
+      return Number(value.value)
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,102 @@
+import type { Clock, Timer } from '../../router/clock.ts'
+
+const MAX_ADDRESSES = 8192
+
+interface Entry<T> {
+  sentAt: number
+  waiting: T | undefined
+}
+
+/** Lets each address pass once in an interval; of what came meanwhile the last one follows at its end. */
+export class OscPace<T> {
+  private readonly intervalMs: number
+  private readonly clock: Clock
+  private readonly onDue: (item: T) => void
+  /** In the order of `sentAt`. */
+  private readonly entries = new Map<string, Entry<T>>()
+  private timer: Timer | null = null
+  private waitingCount = 0
+
+  constructor(intervalMs: number, clock: Clock, onDue: (item: T) => void) {
+    this.intervalMs = intervalMs
+    this.clock = clock
+    this.onDue = onDue
+  }
+
+  offer(address: string, item: T): void {
+    if (this.intervalMs === 0) {
+      this.onDue(item)
+      return
+    }
+    const now = this.clock.now()
+    const entry = this.entries.get(address)
+    if (entry === undefined) {
+      if (this.entries.size >= MAX_ADDRESSES) this.forgetOldest()
+      this.entries.set(address, { sentAt: now, waiting: undefined })
+      this.onDue(item)
+    } else if (entry.waiting !== undefined) {
+      entry.waiting = item
+    } else if (now - entry.sentAt >= this.intervalMs) {
+      this.pass(address, entry, now, item)
+    } else {
+      entry.waiting = item
+      this.waitingCount++
+      this.timer ??= this.clock.timer(entry.sentAt + this.intervalMs - now, this.tick)
+    }
+  }
+
+  /** What waits passes now: something is to come behind it. */
+  flush(): void {
+    if (this.waitingCount === 0) return
+    const now = this.clock.now()
+    for (const [address, entry] of [...this.entries]) {
+      if (entry.waiting !== undefined) this.release(address, entry, now)
+    }
+  }
+
+  stop(): void {
+    this.timer?.cancel()
+    this.timer = null
+    this.entries.clear()
+    this.waitingCount = 0
+  }
+
+  private readonly tick = (): void => {
+    this.timer = null
+    const now = this.clock.now()
+    for (const [address, entry] of this.entries) {
+      if (entry.waiting === undefined) continue
+      const leftMs = entry.sentAt + this.intervalMs - now
+      if (leftMs > 0) {
+        this.timer = this.clock.timer(leftMs, this.tick)
+        return
+      }
+      this.release(address, entry, now)
+      if (this.waitingCount === 0) return
+    }
+  }
+
+  private release(address: string, entry: Entry<T>, now: number): void {
+    const item = entry.waiting as T
+    entry.waiting = undefined
+    this.waitingCount--
+    this.pass(address, entry, now, item)
+  }
+
+  private pass(address: string, entry: Entry<T>, now: number, item: T): void {
+    entry.sentAt = now
+    this.entries.delete(address)
+    this.entries.set(address, entry)
+    this.onDue(item)
+  }
+
+  private forgetOldest(): void {
+    for (const [address, { waiting }] of this.entries) {
+      this.entries.delete(address)
+      if (waiting === undefined) return
+      this.waitingCount--
+      this.onDue(waiting)
+      return
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
+
+/** Also larger ranges than this can be written with `*`. */
+const MAX_RANGE = 10_000
+const TOKENS = /\*\*|\*|\{[^{}]*\}|[^*{}]+|[{}]/g
+
+/** A piece of `match`: fixed text, or a wildcard that captures. */
+type Piece =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'part' | 'rest' }
+  | { readonly kind: 'range'; readonly from: number; readonly to: number }
+  | { readonly kind: 'choice'; readonly choices: readonly string[] }
+
+/**
+ * `match` of a rule: the whole address, `*` for a segment or a part of one, `**` for any number of whole segments,
+ * `{1-8}` for a number in a range, `{a,b}` for one of several words. Wildcards capture. Source: bridges.md §18.2.
+ */
+export class AddressMatch {
+  readonly text: string
+  /** What a session subscribes to for it: at least the addresses that match. */
+  readonly pattern: string
+  readonly captures: number
+  private readonly pieces: readonly Piece[]
+  /** A quick look first: the expression of an address that cannot match might try too much. */
+  private readonly coarse: Pattern
+  private readonly expression: RegExp | null
+
+  private constructor(text: string, pieces: readonly Piece[], coarse: Pattern) {
+    this.text = text
+    this.pieces = pieces
+    this.coarse = coarse
+    this.pattern = coarse.text
+    this.captures = pieces.filter(({ kind }) => kind !== 'text').length
+    this.expression = this.captures === 0 ? null : new RegExp(`^${pieces.map(expressionOf).join('')}$`, 'su')
+  }
+
+  /** The match, or what is wrong with it. */
+  static parse(text: string): AddressMatch | string {
+    const pieces: Piece[] = []
+    for (const token of text.match(TOKENS) ?? []) {
+      const piece = pieceOf(token)
+      if (typeof piece === 'string') return piece
+      pieces.push(piece)
+    }
+    const captures = pieces.filter(({ kind }) => kind !== 'text').length
+    if (captures > 9) return `it has ${captures} wildcards, nine are the most`
+    for (const segment of text.split('/')) {
+      if (segment !== '**' && segment.includes('**')) return `** must be a whole segment, not "${segment}"`
+    }
+    const coarse = Pattern.parse(patternOf(pieces))
+    return coarse instanceof Pattern ? new AddressMatch(text, pieces, coarse) : coarse
+  }
+
+  /** The address and what each wildcard stands for; null: no match. */
+  capturesOf(address: string): string[] | null {
+    if (this.expression === null) return address === this.text ? [address] : null
+    const found = this.coarse.matches(address) ? this.expression.exec(address) : null
+    if (found === null) return null
+    const captures = Array.from(found, (part) => part ?? '')
+    for (const [at, piece] of this.pieces.filter(({ kind }) => kind !== 'text').entries()) {
+      if (piece.kind !== 'range') continue
+      const number = Number(captures[at + 1])
+      if (number < piece.from || number > piece.to) return null
+    }
+    return captures
+  }
+
+  /** `to` of the way back: each wildcard becomes the capture with the number of its turn in `order`. */
+  templateText(order: readonly number[]): string {
+    let wildcard = 0
+    return this.pieces.map((piece) => (piece.kind === 'text' ? piece.text : `$${order[wildcard++]}`)).join('')
+  }
+
+  /** Numbers of the wildcards in order: 1, 2, … */
+  get places(): readonly number[] {
+    return Array.from({ length: this.captures }, (_, at) => at + 1)
+  }
+
+  /** The wildcard with this number, as it was written. */
+  wildcard(number: number): string {
+    return textOf(this.pieces.filter(({ kind }) => kind !== 'text')[number - 1])
+  }
+}
+
+function pieceOf(token: string): Piece | string {
+  if (token === '**') return { kind: 'rest' }
+  if (token === '*') return { kind: 'part' }
+  if (token === '{' || token === '}') return `the brace ${token} has no partner`
+  if (!token.startsWith('{')) return { kind: 'text', text: token }
+  const content = token.slice(1, -1)
+  const range = /^(\d{1,9})-(\d{1,9})$/.exec(content)
+  if (range !== null) {
+    const [from, to] = [Number(range[1]), Number(range[2])]
+    if (from > to || to - from >= MAX_RANGE) return `the range ${token} is empty or too large`
+    return { kind: 'range', from, to }
+  }
+  const choices = content.split(',')
+  const isFit = choices.every((choice) => choice !== '' && !/[/*]/.test(choice))
+  return isFit ? { kind: 'choice', choices } : `${token} is neither a range like {1-8} nor a choice like {a,b}`
+}
+
+/** `**` takes the slash before it along, so that it can stand for nothing. */
+function expressionOf(piece: Piece, at: number, pieces: readonly Piece[]): string {
+  switch (piece.kind) {
+    case 'text': {
+      const text = pieces[at + 1]?.kind === 'rest' ? piece.text.slice(0, -1) : piece.text
+      return escaped(text)
+    }
+    case 'part':
+      return isWholeSegment(pieces, at) ? '([^/]+)' : '([^/]*?)'
+    case 'rest':
+      return '(?:\\/(.+?))??'
+    case 'range':
+      return '(0|[1-9]\\d{0,8})'
+    case 'choice':
+      return `(${piece.choices.map(escaped).join('|')})`
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+}
+
+/** An empty segment is none, except for what `*` in a part of one stands for. */
+function isWholeSegment(pieces: readonly Piece[], at: number): boolean {
+  const [before, after] = [pieces[at - 1], pieces[at + 1]]
+  const startsSegment = before?.kind === 'text' && before.text.endsWith('/')
+  return startsSegment && (after === undefined || (after.kind === 'text' && after.text.startsWith('/')))
+}
+
+function patternOf(pieces: readonly Piece[]): string {
+  let pattern = ''
+  for (const [at, piece] of pieces.entries()) {
+    if (piece.kind === 'text') pattern += piece.text
+    else if (piece.kind === 'rest') pattern += '**'
+    // Two in a row are one: `**` would mean something else.
+    else if (at === 0 || pieces[at - 1].kind === 'text') pattern += '*'
+  }
+  return pattern
+}
+
+function textOf(piece: Piece): string {
+  switch (piece.kind) {
+    case 'text':
+      return piece.text
+    case 'part':
+      return '*'
+    case 'rest':
+      return '**'
+    case 'range':
+      return `{${piece.from}-${piece.to}}`
+    case 'choice':
+      return `{${piece.choices.join(',')}}`
+  }
+}

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { test } from 'node:test'
+import { compile } from '../../.scripts/native.mjs'
+import { LineHolder } from '../../devices/io/line-holder.ts'
+import type { Lines, OutputRequest } from '../../devices/io/lines.ts'
+import { connect } from '../../runtime/client/connect.ts'
+import { parseConfig } from '../../runtime/config/load.ts'
+import { startDevices } from '../../runtime/devices/device-host.ts'
+import { plainOf } from '../../runtime/devices/wire-value.ts'
+import { startEdge } from '../../runtime/edge.ts'
+import { type Clock, systemClock } from '../../runtime/router/clock.ts'
+import { silentLog } from '../../runtime/router/log.ts'
+import { defaultRouterOptions } from '../../runtime/router/options.ts'
+import { Router } from '../../runtime/router/router.ts'
+import { until } from '../until.ts'
+import { FakeChip, fakeHolder } from './holder.ts'
+import { Mcp23017Chip } from './i2c/mcp23017-chip.ts'
+import { Scene } from './scene.ts'
+
+/** Registers of an MCP23017: directions and output latch of port A. */
+const IODIRA = 0x00
+const OLATA = 0x14
+
+/** Its seconds are shorter. */
+const hastyClock: Clock = { ...systemClock, timer: (delayMs, callback) => systemClock.timer(delayMs / 5, callback) }
+
+const plainOutput: OutputRequest = {
+  line: 'GPIO0',
+  consumer: 'clasp:valve',
+  activeLow: false,
+  bias: 'asis',
+  drive: 'push-pull',
+  isOn: false,
+  safe: 'off',
+  maxOnMs: 0,
+  onForced: () => {},
+  onLost: () => {},
+}
+
+test('an output that is to be released is so from the start, and whenever it is made safe', async (t) => {
+  const scene = await Scene.start(
+    t,
+    '- {name: valve, kind: relay, line: V, safe: release, deadman: 1s, onHubLoss: safe}',
+  )
+  const isReleased = () => scene.lines.isReleased('V')
+  assert.equal(isReleased(), true)
+  await scene.set('/relay/valve', true)
+  assert.deepEqual([isReleased(), scene.lines.isOn('V')], [false, true])
+  scene.devices.onHub(false)
+  await scene.settle()
+  assert.deepEqual(
+    [isReleased(), scene.params.get('/relay/valve'), scene.params.get('/relay/valve/actual')],
+    [true, false, false],
+  )
+  await scene.pass(1000)
+  await scene.set('/relay/valve', true)
+  assert.equal(isReleased(), false)
+  await scene.pass(1000)
+  assert.equal(isReleased(), true)
+  await scene.pass(1000)
+  await scene.set('/relay/valve', false)
+  assert.equal(isReleased(), false)
+})
+
+test('clasp-io opens an output released, drives it when it is set, and releases it again', async (t) => {
+  const chip = new FakeChip(t, ['GPIO0'])
+  process.env.CLASP_IO_FAKE = chip.root
+  const holder = new LineHolder({ program: fakeHolder(), clock: systemClock, watchdogMs: 5000, lingerMs: 0 })
+  t.after(() => holder.stop())
+  const request: OutputRequest = { ...plainOutput, isReleased: true, safe: 'release' }
+  const line = await holder.output(request)
+  assert.equal(chip.level(0), 'z')
+  line.set(true)
+  assert.equal(await line.read(), true)
+  line.release()
+  assert.equal(await line.read(), false)
+  assert.equal(chip.level(0), 'z')
+})
+
+test('lines with more edges than one round takes stay open, and what cannot be released goes off', () => {
+  const sources = ['edges', 'outputs'].map((name) => `devices/io/c/${name}.c`)
+  const shared = ['framing', 'program'].map((name) => `devices/process/c/${name}.c`)
+  const { path, reason } = compile('edges-burst', ['test/devices/edges-burst.c', ...sources, ...shared], [])
+  assert.ok(path, reason)
+  assert.deepEqual(spawnSync(path, { encoding: 'latin1' }).stdout.trim().split('\n'), ['12', '0'])
+})
+
+test('an interlocked output that goes on and off at once is told as off', async (t) => {
+  const scene = await Scene.start(
+    t,
+    '- {name: up, kind: led, line: U, interlock: blind}\n- {name: down, kind: led, line: D, interlock: blind}',
+  )
+  void scene.send({ type: 'SET', address: '/gpio/up', value: { type: 'bool', value: true } })
+  await scene.set('/gpio/up', false)
+  assert.deepEqual([scene.lines.isOn('U'), scene.params.get('/gpio/up/actual')], [false, false])
+})
+
+test('an output that was switched off does not go on by itself when its line comes back', async (t) => {
+  const scene = await Scene.start(t, '- {name: fan, kind: relay, line: F, initial: on}')
+  assert.equal(scene.lines.isOn('F'), true)
+  await scene.pass(1000)
+  await scene.set('/relay/fan', false)
+  scene.lines.unplug('F')
+  await scene.pass(3000, 100)
+  assert.deepEqual([scene.params.get('/relay/fan/ok'), scene.lines.isOn('F')], [true, false])
+  await scene.set('/relay/fan', true)
+  scene.lines.unplug('F')
+  await scene.pass(3000, 100)
+  assert.deepEqual([scene.params.get('/relay/fan/ok'), scene.lines.isOn('F')], [true, true])
+})
+
+test('an output whose line comes back while the hub is gone waits for the hub', async (t) => {
+  const scene = await Scene.start(
+    t,
+    `- {name: a, kind: relay, line: A, initial: last, onHubLoss: safe, resume: auto}
+- {name: b, kind: relay, line: B, initial: on, onHubLoss: safe}`,
+  )
+  await scene.set('/relay/a', true)
+  scene.devices.onHub(false)
+  await scene.settle()
+  for (const line of ['A', 'B']) scene.lines.unplug(line)
+  await scene.pass(3000, 100)
+  const levels = () => [scene.lines.isOn('A'), scene.lines.isOn('B')]
+  assert.deepEqual([scene.params.get('/relay/a/ok'), scene.params.get('/relay/b/ok')], [true, true])
+  assert.deepEqual(levels(), [false, false])
+  scene.devices.onHub(true)
+  await scene.settle()
+  assert.deepEqual(levels(), [true, false])
+})
+
+test('an output that worked is opened again at once when the program that holds its line is gone', async (t) => {
+  const scene = await Scene.start(t, '- {name: pump, kind: relay, line: P}')
+  await scene.pass(20_000, 5000)
+  await scene.set('/relay/pump', true)
+  scene.lines.unplug('P')
+  await scene.settle()
+  assert.equal(scene.params.get('/relay/pump/ok'), false)
+  await scene.pass(60, 20)
+  assert.deepEqual([scene.params.get('/relay/pump/ok'), scene.lines.isOn('P')], [true, false])
+  // One that is lost again and again is not.
+  scene.lines.unplug('P')
+  await scene.pass(400, 20)
+  assert.equal(scene.params.get('/relay/pump/ok'), false)
+})
+
+test('a device of which several lines are lost at once is tried again after the usual time', async (t) => {
+  const scene = await Scene.start(t, '- {name: axis, kind: stepper, step: S, direction: D}')
+  for (let i = 0; i < 4; i++) {
+    scene.lines.unplug('S')
+    scene.lines.unplug('D')
+    await scene.pass(1000, 100)
+    assert.equal(scene.params.get('/stepper/axis/ok'), true, `loss ${i}`)
+  }
+})
+
+test('a program that holds the lines and stands still is replaced', async (t) => {
+  const chip = new FakeChip(t, ['GPIO0'])
+  process.env.CLASP_IO_FAKE = chip.root
+  const holder = new LineHolder({ program: fakeHolder(), clock: hastyClock, watchdogMs: 5000, lingerMs: 0 })
+  t.after(() => holder.stop())
+  const told: string[] = []
+  const request: OutputRequest = { ...plainOutput, line: 'GPIO0', onLost: ({ code }) => told.push(code) }
+  const line = await holder.output(request)
+  const { pid } = holder
+  assert.ok(pid)
+  process.kill(pid, 'SIGSTOP')
+  await assert.rejects(line.read(), /clasp-io.* is gone/)
+  assert.deepEqual(told, ['lost'])
+  const again = await holder.output(request)
+  assert.notEqual(holder.pid, pid)
+  again.set(true)
+  assert.equal(await again.read(), true)
+})
+
+test('devices are stopped although one of them never ends', async (t) => {
+  const chip = new FakeChip(t, ['GPIO0'])
+  const folder = mkdtempSync(join(tmpdir(), 'clasp-stop-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const { devices: entries } = await parseConfig('devices: [{name: lamp, kind: led, line: GPIO0}]', 'c.yaml')
+  const router = new Router({ ...defaultRouterOptions, name: 'stop' }, { clock: systemClock, log: silentLog })
+  t.after(() => router.stop())
+  process.env.CLASP_IO_FAKE = chip.root
+  const holder = new LineHolder({ program: fakeHolder(), clock: systemClock, watchdogMs: 5000, lingerMs: 0 })
+  t.after(() => holder.stop())
+  const lines: Lines = {
+    list: () => holder.list(),
+    input: (request) => holder.input(request),
+    output: async (request) => ({ ...(await holder.output(request)), close: () => new Promise(() => {}) }),
+    guard: (request) => holder.guard(request),
+  }
+  const host = await startDevices(
+    { entries, simulate: false, watchdogMs: 100, lingerMs: 0 },
+    { router, clock: hastyClock, log: silentLog, program: null, lines },
+  )
+  assert.deepEqual(
+    host.reports.map(({ state }) => state),
+    ['running'],
+  )
+  await host.stop()
+})
+
+test('one of two interlocked pins does not go on as soon as the other one, on from before, was switched off', async (t) => {
+  const chip = new Mcp23017Chip()
+  chip.write(Uint8Array.of(OLATA, 0b01))
+  chip.write(Uint8Array.of(IODIRA, 0xfe))
+  const pin = (name: string, pin: string) =>
+    `{pin: ${pin}, name: ${name}, direction: out, interlock: blind, deadTime: 500ms}`
+  const scene = await Scene.start(
+    t,
+    `- {name: blind, kind: mcp23017, simulate: false, pins: [${pin('up', 'A0')}, ${pin('down', 'A1')}]}`,
+    { prepare: ({ i2c }) => i2c.attach('1', 0x20, chip) },
+  )
+  await scene.set('/gpio/blind/down', true)
+  assert.equal(scene.params.get('/gpio/blind/down/actual'), false)
+  await scene.pass(500, 100)
+  assert.equal(scene.params.get('/gpio/blind/down/actual'), true)
+})
+
+test('an output that needs the hub does not stay on when the hub is never reached', async (t) => {
+  const config = await parseConfig(
+    `listen: {host: 127.0.0.1, port: 0, udp: false}
+discovery: {mdns: false, broadcast: false}
+journal: {enabled: false}
+hub: {url: 'ws://127.0.0.1:9', namespaces: [/relay/**]}
+devices:
+  - {name: pump, kind: relay, line: P, simulate: true, initial: on, onHubLoss: safe}
+  - {name: lamp, kind: relay, line: L, simulate: true, initial: on}
+`,
+    'c.yaml',
+  )
+  // The ten seconds of grace.
+  const clock: Clock = {
+    ...systemClock,
+    timer: (delayMs, callback) => systemClock.timer(delayMs === 10_000 ? 100 : delayMs, callback),
+  }
+  const edge = await startEdge(config, { log: silentLog, version: 'test', programs: resolve('dist'), clock })
+  t.after(() => edge.stop())
+  const client = await connect(`tcp://127.0.0.1:${edge.port}`, { name: 'test' })
+  t.after(() => client.close())
+  const actual = new Map<string, unknown>()
+  await client.subscribe(['/relay/*/actual'], ({ address, value }) => {
+    if (value !== undefined) actual.set(address, plainOf(value))
+  })
+  await until(() => actual.get('/relay/pump/actual') === false, 'the pump going off')
+  assert.equal(actual.get('/relay/lamp/actual'), true)
+})

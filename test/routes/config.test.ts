@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { configJsonSchema } from '../../runtime/config/json-schema.ts'
+import { parseConfig } from '../../runtime/config/load.ts'
+
+async function problemsOf(yaml: string): Promise<string> {
+  return parseConfig(yaml, 'c.yaml').then(
+    () => assert.fail('the configuration was accepted'),
+    (reason: Error) => reason.message,
+  )
+}
+
+const of = (rule: string) => problemsOf(`routes:\n  - ${rule}\n`)
+
+test('what is wrong with a rule is said with its place, what was expected and what is near', async () => {
+  assert.match(
+    await of('{match: /a, to: /b, transfrom: invert}'),
+    /c.yaml:2:25: unknown key "transfrom".*did you mean "transform"/,
+  )
+  assert.match(await of('{match: /a}'), /c.yaml:2:5: routes\[0\]: to is missing/)
+  assert.match(await of('{to: /a}'), /match is missing/)
+  assert.match(await of('{match: a, to: /b}'), /c.yaml:2:13: routes\[0\]\.match: .*expected a pattern/)
+  assert.match(await of('{match: /a/*, to: /b/$2}'), /there is no wildcard number 2/)
+  assert.match(await of('{match: /a, to: /b, signal: evnt}'), /did you mean "event"/)
+  assert.match(await of('{match: /a, to: /b, ttl: 5}'), /expected never, sliding:60s/)
+  assert.match(await of('just text'), /this is no rule/)
+  assert.match(await of('{join: [/x], to: /b}'), /cannot be joined/)
+  assert.match(await of('{match: /a, to: /b, direction: out}'), /swap match and to/)
+  assert.match(await problemsOf('routes: 5\n'), /not a list/)
+})
+
+test('what is wrong with a transform is said where it is', async () => {
+  const transform = (text: string) => of(`{match: /a, to: /b, transform: [invert, ${text}]}`)
+  assert.match(
+    await transform('{type: scal}'),
+    /c.yaml:2:45: routes\[0\]\.transform\[1\]: there is no transform "scal": did you mean "scale"/,
+  )
+  assert.match(await transform('{type: clamp, min: 2, max: 1}'), /min 2 is above max 1/)
+  assert.match(await transform('{type: clamp, min: .nan, max: 1}'), /expected a number/)
+  assert.match(await transform('{type: scale, from_min: 0, from_max: 1, to_min: 0}'), /toMax is missing/)
+  assert.match(await transform('{type: quantize, steps: 0}'), /expected a number above 0/)
+  assert.match(await transform('{type: modulo, divisor: 0}'), /divisor is 0/)
+  assert.match(await transform('{type: bitwise, operation: shift_left, operand: 64}'), /from 0 to 63/)
+  assert.match(await transform('{type: moving_average, window: 0}'), /from 1/)
+  assert.match(await transform('{type: json_path, path: "$.[?"}'), /no step of a path/)
+  assert.match(await transform('{type: curve, curve_type: quad_inn}'), /there is no curve "quad_inn"/)
+  assert.match(await transform('{type: unit, from: Cel, to: Pa}'), /Cel cannot become Pa/)
+  assert.match(
+    await transform('{type: expression, expr: "vlaue + 1"}'),
+    /c.yaml:2:70: .*no name vlaue: did you mean value/,
+  )
+  assert.match(await transform('{type: wasm, module_id: a}'), /wasm is not available.*use an expression/)
+  assert.match(await transform('{type: javascript, code: a}'), /javascript is not available/)
+  assert.match(await transform('{type: conditional, condition: {type: nott}, if_true: invert}'), /did you mean "not"/)
+  const waiting = '{type: conditional, condition: {type: less_than, value: 1}, if_true: {type: debounce, ms: 5}}'
+  assert.match(await transform(waiting), /transforms that wait cannot be inside others/)
+})
+
+test('a route that reads what it writes is refused', async () => {
+  assert.match(await of('{match: /a/*, to: /a/$1}'), /c.yaml:2:5: .*writes to \/a\/\* matches what it reads/)
+  assert.match(await of('{match: /a/**, to: /a/x/$1}'), /matches what it reads/)
+  assert.match(await of('{match: "/**", to: /b}'), /matches what it reads/)
+  assert.match(await of('{join: [/x, /y], to: /y}'), /matches what it reads/)
+  assert.match(await of('{match: /a, fan: [/b, /a]}'), /matches what it reads/)
+  const { routes } = await parseConfig('routes:\n  - {match: "/ch/{1-4}", to: /ch/5}\n', 'c.yaml')
+  assert.equal(routes.length, 1)
+})
+
+test('the rules of a bridge are checked as those of routes, and may lead to where they come from', async () => {
+  const bridge = (rule: string) => `bridges:\n  - {id: a, kind: socket-io, map: [${rule}]}\n`
+  const { bridges } = await parseConfig(bridge('{match: /io/a, to: /io/a, transform: invert}'), 'c.yaml')
+  assert.deepEqual(bridges[0].map, [{ match: '/io/a', to: '/io/a', transform: 'invert' }])
+  const message = await problemsOf(bridge('{match: /io/a, to: /io/b, transform: invrt}'))
+  assert.match(message, /bridges\[0\]\.map\[0\]\.transform: .*did you mean "invert"/)
+})
+
+test('editors learn the keys of rules, and those that they do not know are wrong', () => {
+  type Rule = { properties: Record<string, { description: string }>; additionalProperties: boolean }
+  const schema = configJsonSchema() as { properties: { routes: { items: { oneOf: Rule[] } } } }
+  const [rule] = schema.properties.routes.items.oneOf
+  assert.equal(rule.additionalProperties, false)
+  for (const [key, { description }] of Object.entries(rule.properties)) assert.match(description, /\w.*\.$/, key)
+  for (const key of ['match', 'to', 'transform', 'on_error']) assert.ok(key in rule.properties, key)
+})
