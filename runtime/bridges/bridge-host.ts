@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { SignalDefinition } from '../../firmware-protocol/wire/message.ts'
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Client } from '../client/client.ts'
 import type { Clock } from '../router/clock.ts'
 import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
@@ -11,7 +13,10 @@ import { type BridgeReport, BridgeRunner } from './bridge-runner.ts'
 import { type FrameRouter, openLocalClient } from './local-client.ts'
 
 export interface BridgeParts {
-  router: FrameRouter & { openLocal(options: LocalSessionOptions): LocalSession }
+  router: FrameRouter & {
+    openLocal(options: LocalSessionOptions): LocalSession
+    announced(pattern: Pattern): readonly SignalDefinition[]
+  }
   clock: Clock
   log: Log
   /** For what bridges keep over a restart; undefined: nothing. */
@@ -70,6 +75,7 @@ export class BridgeHost {
     const runner = new BridgeRunner(entry, kind, {
       openLocal: (options) => router.openLocal(options),
       openClient: (name): Promise<Client> => openLocalClient(router, name),
+      announced: (pattern) => router.announced(pattern),
       program: async (name) => (await findProgram?.(name)) ?? null,
       mapper: (direction) => (entry.map.length === 0 ? null : compileMapper(entry.map, direction, { clock, log })),
       clock,

@@ -1,4 +1,5 @@
-import type { Message } from '../../firmware-protocol/wire/message.ts'
+import type { Message, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { BackOff } from '../client/back-off.ts'
 import type { Client } from '../client/client.ts'
@@ -33,6 +34,7 @@ const PROBLEM_PAUSE_MS = 1000
 export interface RunnerParts {
   openLocal(options: LocalSessionOptions): LocalSession
   openClient(name: string): Promise<Client>
+  announced(pattern: Pattern): readonly SignalDefinition[]
   program(name: BridgeProgram): Promise<string | null>
   /** Of the entry's rules, for each direction; made anew for each start. */
   mapper(direction: 'in' | 'out'): Mapper | null
@@ -173,6 +175,7 @@ export class BridgeRunner {
       folder: parts.folder,
       random: parts.random,
       openClient: (name) => parts.openClient(name),
+      announced: (pattern) => parts.announced(pattern),
       program: (name) => parts.program(name),
       web: parts.web,
       tell: (state, reason = '') => {

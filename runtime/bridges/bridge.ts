@@ -1,4 +1,5 @@
 import type { Message, Publish, Signal, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Client } from '../client/client.ts'
 import type { Field } from '../config/fields.ts'
@@ -49,6 +50,8 @@ export interface BridgeContext<O = unknown> {
   readonly random: () => number
   /** A client of its own for one foreign peer: requests with answers (GET, SET with its ACK, bundles, snapshots). */
   openClient(name: string): Promise<Client>
+  /** What was announced and matches, with units and ranges, which the RESULT of a QUERY leaves out. */
+  announced(pattern: Pattern): readonly SignalDefinition[]
   /** A program that comes with the runtime; null: it is not installed. */
   program(name: BridgeProgram): Promise<string | null>
   /** Answers requests at the router's own port; see `WebSurface`. */

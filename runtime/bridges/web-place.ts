@@ -1,6 +1,8 @@
-import { createServer, type Server } from 'node:http'
+import { readFile } from 'node:fs/promises'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { optional, text, whole } from '../config/fields.ts'
+import { object, optional, required, text, whole } from '../config/fields.ts'
+import { secret } from '../config/secret.ts'
 import { explainListenFailure } from '../transports/listen-error.ts'
 import { WebRoutes } from '../transports/web-routes.ts'
 import type { BridgeContext, WebSurface } from './bridge.ts'
@@ -16,11 +18,19 @@ export const webPlaceOptions = {
   host: optional(
     text({ description: 'Address to listen on, with a port of its own; all when left out.', fallback: '' }),
   ),
+  tls: optional(
+    object('TLS, with a port of its own.', {
+      cert: required(text({ description: 'File with the certificate chain, PEM.', fallback: '' })),
+      key: required(text({ description: 'File with the private key, PEM.', fallback: '' })),
+      passphrase: optional(secret({ description: 'Passphrase of an encrypted private key.' })),
+    }),
+  ),
 }
 
 export interface WebPlaceOptions {
   readonly listen: number
   readonly host: string | undefined
+  readonly tls: { readonly cert: string; readonly key: string; readonly passphrase: string | undefined } | undefined
 }
 
 export interface WebPlace {
@@ -33,15 +43,18 @@ export interface WebPlace {
 
 const KEEP_ALIVE_MS = 5000
 
-/** Rejects with a ListenError that names port and remedy. */
+/** Rejects with a ListenError that names port and remedy, or an error that names the file for TLS. */
 export async function openWebPlace(
   { web }: Pick<BridgeContext, 'web'>,
-  { listen, host }: WebPlaceOptions,
+  { listen, host, tls }: WebPlaceOptions,
 ): Promise<WebPlace> {
-  if (listen === 0) return { surface: web, port: 0, stop: async () => {} }
+  if (listen === 0) {
+    if (tls === undefined) return { surface: web, port: 0, stop: async () => {} }
+    throw new Error("tls needs a port of its own: set listen, or leave tls out; the router's own port has listen.tls")
+  }
   const routes = new WebRoutes()
   const sockets = new Set<Socket>()
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+  const server = await createPlaceServer(tls, (request, response) => {
     const route = routes.find((request.url ?? '').split('?', 1)[0])
     if (route !== undefined) {
       route(request, response, () => {})
@@ -68,6 +81,28 @@ export async function openWebPlace(
       for (const socket of sockets) socket.destroy()
       await closed
     },
+  }
+}
+
+async function createPlaceServer(tls: WebPlaceOptions['tls'], onRequest: RequestListener): Promise<Server> {
+  const settings = { keepAliveTimeout: KEEP_ALIVE_MS }
+  if (tls === undefined) return createServer(settings, onRequest)
+  const { cert, key, passphrase } = tls
+  const files = { cert: await readPem(cert), key: await readPem(key), passphrase }
+  // Loaded only where it is used: it costs memory.
+  const https = await import('node:https')
+  try {
+    return https.createServer({ ...settings, ...files }, onRequest)
+  } catch (error) {
+    throw new Error(`${cert} and ${key} cannot be used (${(error as Error).message}): check tls`)
+  }
+}
+
+async function readPem(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}): tls needs a readable PEM file`)
   }
 }
 

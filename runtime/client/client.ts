@@ -158,14 +158,20 @@ export class Client implements ChannelHandler {
     })
   }
 
-  /** The announced signals below a pattern. */
-  query(pattern: string): Promise<SignalDefinition[]> {
-    return this.exchange<SignalDefinition[]>([{ type: 'QUERY', pattern }], {
+  /** The announced signals below a pattern; many come in several parts. */
+  async query(pattern: string): Promise<SignalDefinition[]> {
+    const signals: SignalDefinition[] = []
+    await this.exchange([{ type: 'QUERY', pattern }, { type: 'PING' }], {
       what: `QUERY ${pattern}`,
       timeoutMs: this.timeoutMs,
       concerns: (about) => about === pattern,
-      take: (message) => (message.type === 'RESULT' ? message.signals : undefined),
+      isMarked: true,
+      take(message) {
+        if (message.type === 'RESULT') signals.push(...message.signals)
+        return undefined
+      },
     })
+    return signals
   }
 
   /** Round trip in milliseconds. */

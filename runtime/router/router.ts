@@ -4,7 +4,8 @@ import { MAX_ADDRESS_BYTES, MessageCode } from '../../firmware-protocol/wire/con
 import { decodeMessage } from '../../firmware-protocol/wire/decode-message.ts'
 import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
-import type { Message } from '../../firmware-protocol/wire/message.ts'
+import type { Message, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
+import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import { Reader } from '../../firmware-protocol/wire/reader.ts'
 import { putUtf8 } from '../../firmware-protocol/wire/utf8.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
@@ -260,6 +261,11 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   refuseAnswers(ticket: number, code: number, message: string): void {
     this.beginTurn()
     this.answers.refuse(ticket, code, message)
+  }
+
+  /** Signals as they were announced. */
+  announced(pattern: Pattern): SignalDefinition[] {
+    return this.signals.matching(pattern)
   }
 
   /** A param as it is now, with the id of the session that wrote it. */

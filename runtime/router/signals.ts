@@ -54,6 +54,13 @@ export class Signals {
     session.reply({ type: 'ACK', address: message.namespace })
   }
 
+  /** Definitions as they were announced, with what a RESULT leaves out. */
+  matching(pattern: Pattern): SignalDefinition[] {
+    const definitions: SignalDefinition[] = []
+    for (const [address, { definition }] of this.byAddress) if (pattern.matches(address)) definitions.push(definition)
+    return definitions
+  }
+
   /** Answers with as many RESULTs as the peer's frames need, at least one. */
   query(session: Session, text: string): void {
     // QUERY takes patterns that SUBSCRIBE refuses: `**` alone means everything.

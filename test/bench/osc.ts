@@ -18,9 +18,6 @@ const PACED_MESSAGES = 3000
 /** Nothing arrived for so long: what is on its way was lost. */
 const LOST_AFTER_MS = 250
 
-const SLASH = 0x2f
-const BUNDLE_HEAD_BYTES = 16
-
 const RELAY = `
 import { Client, Server } from 'node-osc'
 const client = new Client('127.0.0.1', Number(process.argv[1]))
@@ -37,12 +34,10 @@ interface Figures {
 
 export async function benchOsc(show: (row: PartRow) => void): Promise<void> {
   const ours: Figures[] = []
-  const bundled: Figures[] = []
   const theirs: Figures[] = []
   // By turns, so that both meet the same machine.
   for (let round = 0; round < ROUNDS; round++) {
-    ours.push(await throughRouter(false))
-    bundled.push(await throughRouter(true))
+    ours.push(await throughRouter())
     theirs.push(await throughRelay())
   }
   show({
@@ -50,19 +45,14 @@ export async function benchOsc(show: (row: PartRow) => void): Promise<void> {
     measured: summary(ours),
     target: '≤ 2 × the CPU of a relay with node-osc',
   })
-  show({
-    name: 'the same to a target with bundle: true',
-    measured: summary(bundled),
-    target: '≥ a relay with node-osc',
-  })
   show({ name: 'yardstick: a process in which node-osc relays', measured: summary(theirs), target: '–' })
 }
 
-async function throughRouter(bundle: boolean): Promise<Figures> {
+async function throughRouter(): Promise<Figures> {
   const load = await OscLoad.open()
   const listen = await freePort()
   const router = await startRouter(
-    `bridges:\n  - {id: osc, kind: osc, listen: ${listen}, host: 127.0.0.1, targets: [{host: 127.0.0.1, port: ${load.port}, bundle: ${bundle}}]}\n`,
+    `bridges:\n  - {id: osc, kind: osc, listen: ${listen}, host: 127.0.0.1, targets: [{host: 127.0.0.1, port: ${load.port}}]}\n`,
   )
   try {
     return await load.measure(listen, router.process.pid ?? 0)
@@ -104,8 +94,8 @@ class OscLoad {
     this.hearing = hearing
     this.port = hearing.address().port
     hearing.on('message', (bytes) => {
-      if (bytes[0] === SLASH) this.hear(bytes, bytes.length)
-      else this.hearBundle(bytes)
+      this.received++
+      this.latenciesUs.push((performance.now() - this.sentAt[bytes.readInt32BE(bytes.length - 4)]) * 1000)
       this.wake?.()
     })
   }
@@ -169,19 +159,6 @@ class OscLoad {
     packet.writeInt32BE(number, packet.length - 4)
     this.sentAt[number] = performance.now()
     this.sending.send(packet, to, '127.0.0.1')
-  }
-
-  private hearBundle(bytes: Buffer): void {
-    let at = BUNDLE_HEAD_BYTES
-    while (at < bytes.length) {
-      at += 4 + bytes.readInt32BE(at)
-      this.hear(bytes, at)
-    }
-  }
-
-  private hear(bytes: Buffer, end: number): void {
-    this.received++
-    this.latenciesUs.push((performance.now() - this.sentAt[bytes.readInt32BE(end - 4)]) * 1000)
   }
 
   private activity(): Promise<void> {

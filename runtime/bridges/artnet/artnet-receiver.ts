@@ -127,7 +127,7 @@ export class ArtNetReceiver {
     port.held = source
     port.heldLevels.set(levels)
     port.heldLength = levels.length
-    source.lastAt = now
+    port.input.alive(source)
     if (this.release === null) this.armRelease(now)
   }
 

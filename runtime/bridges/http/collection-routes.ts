@@ -59,8 +59,8 @@ export function collectionRoutes(service: HttpService): Route[] {
       summary: 'Signals that were announced',
       parameters: ['pattern'],
       answers: { 200: 'Signals' },
-      handle: async (call) => {
-        const signals = await service.definitions(call.query.get('pattern') ?? undefined, call.scopes)
+      handle: (call) => {
+        const signals = service.definitions(call.query.get('pattern') ?? undefined, call.scopes)
         return json(200, `[${signals.map(definitionText).join(',')}]`)
       },
     },

@@ -23,7 +23,13 @@ const PATHS = ['/v1', '/v1/', '/api/']
 export const openHttp: OpenBridge<HttpOptions> = async (context) => {
   const { options, clock, counters } = context
   const client = new LastingClient(() => context.openClient(context.id))
-  const service = new HttpService({ client, removed: new RemovedParams(), counters, clock })
+  const service = new HttpService({
+    client,
+    removed: new RemovedParams(),
+    counters,
+    clock,
+    announced: (pattern) => context.announced(pattern),
+  })
   const feeds = new EventFeeds({
     service,
     clock,

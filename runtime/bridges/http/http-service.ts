@@ -1,4 +1,4 @@
-import type { Message, SnapshotParam, Ttl, U64 } from '../../../firmware-protocol/wire/message.ts'
+import type { Message, SignalDefinition, SnapshotParam, Ttl, U64 } from '../../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
@@ -15,6 +15,7 @@ export interface ServiceParts {
   readonly removed: RemovedParams
   readonly counters: BridgeCounters
   readonly clock: Clock
+  announced(pattern: Pattern): readonly SignalDefinition[]
 }
 
 /** What has to hold for a write: nothing is there, or something with one of these revisions, or any ('*'). */
@@ -102,10 +103,10 @@ export class HttpService {
     return readable
   }
 
-  async definitions(text: string | undefined, scopes: Scopes) {
-    const pattern = this.pattern(text, scopes)
-    const signals = await (await this.client()).query(pattern)
-    return signals.filter(({ address }) => scopes.canRead(address))
+  definitions(text: string | undefined, scopes: Scopes): SignalDefinition[] {
+    const pattern = Pattern.parse(this.pattern(text, scopes))
+    if (typeof pattern === 'string') return []
+    return this.parts.announced(pattern).filter(({ address }) => scopes.canRead(address))
   }
 
   /** Throws an HttpError for what is no pattern, or reaches beyond the scopes. */

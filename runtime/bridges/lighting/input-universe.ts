@@ -91,6 +91,12 @@ export class InputUniverse implements Paced {
     this.publish(now)
   }
 
+  /** A source lives, though its frame is not to be shown yet. */
+  alive(source: Source): void {
+    this.lastFrameAt = this.parts.time.now()
+    source.lastAt = this.lastFrameAt
+  }
+
   /** Priorities of its sources have changed. */
   touch(): void {
     if (!this.isLost) this.publish(this.parts.time.now())

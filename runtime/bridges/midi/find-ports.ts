@@ -62,7 +62,8 @@ async function virtualPort({ port, direction, rate }: PortOptions): Promise<Foun
 
 async function alsaPorts({ port: text, direction, rate }: PortOptions): Promise<readonly FoundPort[]> {
   const library = await loadAlsa()
-  const all = (await listAlsaPorts()) ?? []
+  const all = await listAlsaPorts()
+  if (all === undefined) throw new Error('the kernel does not list its MIDI ports in /proc/asound/seq/clients')
   const isWanted = ({ isSource, isSink }: AlsaPort) => (direction === 'in' ? isSource : direction === 'both' || isSink)
   const ports = alsaPortsLike(text, all).filter(isWanted)
   if (ports.length === 0) throw new Error(missing(text, alsaPortsLike('', all)))

@@ -12,14 +12,14 @@ import {
 } from 'mqtt-packet'
 import { topicProblem } from '../mqtt/topic-filter.ts'
 import type { Broker } from './broker.ts'
-import type { BrokerSession, SessionConnection } from './broker-session.ts'
-import { RECEIVE_MAXIMUM } from './connect-answer.ts'
+import type { BrokerSession, ClientAck, SessionConnection } from './broker-session.ts'
+import { limitExpiry, RECEIVE_MAXIMUM, refusalOf } from './connect-answer.ts'
 import { encodeAck } from './outgoing.ts'
 import { Malformed, PacketDecoder, type ProtocolVersion, versionOf } from './packet-decoder.ts'
 import { PacketStream } from './packet-stream.ts'
 import { PacketWriter } from './packet-writer.ts'
 import type { Publication } from './publication-flow.ts'
-import { ConnectReason, DisconnectReason, PublishReason, RETURN_CODES } from './reason-codes.ts'
+import { ConnectReason, DisconnectReason, PublishReason } from './reason-codes.ts'
 import { TopicAliases } from './topic-aliases.ts'
 import { willOf } from './wills.ts'
 
@@ -200,10 +200,7 @@ export class BrokerConnection implements SessionConnection {
   }
 
   private refuse(reason: ConnectReason): void {
-    const { version } = this
-    // Who speaks an unknown version understands the oldest answer best.
-    if (version === 5) this.send({ cmd: 'connack', sessionPresent: false, reasonCode: reason })
-    else this.send({ cmd: 'connack', sessionPresent: false, returnCode: RETURN_CODES[reason] })
+    this.send(refusalOf(this.version, reason))
     this.finish(false)
   }
 
@@ -237,12 +234,7 @@ export class BrokerConnection implements SessionConnection {
     this.broker.whenTaken(() => this.write(encodeAck(cmd, messageId, this.version, reason)))
   }
 
-  private onAcknowledged(
-    session: BrokerSession,
-    cmd: 'puback' | 'pubrec' | 'pubcomp',
-    messageId: number,
-    reason: number,
-  ): void {
+  private onAcknowledged(session: BrokerSession, cmd: ClientAck, messageId: number, reason: number): void {
     const isKnown = session.acknowledge(cmd, messageId, reason)
     if (cmd !== 'pubrec' || reason >= 0x80) return
     this.write(encodeAck('pubrel', messageId, this.version, isKnown ? 0 : 0x92))
@@ -275,9 +267,7 @@ export class BrokerConnection implements SessionConnection {
 
   private onDisconnect(session: BrokerSession, { reasonCode = 0, properties }: IDisconnectPacket): void {
     const expiry = properties?.sessionExpiryInterval
-    if (expiry !== undefined) {
-      session.expirySeconds = Math.min(expiry, Math.floor(this.broker.options.maxSessionExpiry / 1000))
-    }
+    if (expiry !== undefined) session.expirySeconds = limitExpiry(expiry, this.broker.options)
     this.finish(reasonCode !== DisconnectReason.withWill)
   }
 

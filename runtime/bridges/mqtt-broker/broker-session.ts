@@ -25,6 +25,8 @@ export interface SessionParts {
   onDropped(): void
 }
 
+export type ClientAck = 'puback' | 'pubrec' | 'pubcomp'
+
 interface Delivery {
   readonly message: Outgoing
   readonly qos: Qos
@@ -107,7 +109,7 @@ export class BrokerSession {
   }
 
   /** PUBACK, PUBREC or PUBCOMP; false when no such message is on its way. */
-  acknowledge(cmd: 'puback' | 'pubrec' | 'pubcomp', messageId: number, reasonCode: number): boolean {
+  acknowledge(cmd: ClientAck, messageId: number, reasonCode: number): boolean {
     const delivery = this.inflight.get(messageId)
     if (delivery === undefined) return false
     if (cmd === 'pubrec' && reasonCode < 0x80) {

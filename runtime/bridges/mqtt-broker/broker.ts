@@ -18,6 +18,8 @@ import { type Match, type Subscription, SubscriptionTree } from './subscription-
 import { isSystemTopic, systemMessages } from './system-topics.ts'
 import { Wills, willOf } from './wills.ts'
 
+/** Connections of those that are told that there are too many clients. */
+const MAX_MORE = 64
 const SWEEP_MS = 1000
 const SYSTEM_EVERY_MS = 30_000
 const MAX_SUBSCRIPTIONS = 1000
@@ -80,8 +82,7 @@ export class Broker {
 
   /** A connection that has not said who it is; false when there are too many. */
   welcome(connection: BrokerConnection): boolean {
-    // Some more than clients, for those that are told that there are too many.
-    if (this.connections.size >= this.options.maxClients + 64) {
+    if (this.connections.size >= this.options.maxClients + MAX_MORE) {
       this.context.counters.inDropped++
       return false
     }
@@ -134,8 +135,14 @@ export class Broker {
       if (delayMs > 0) this.wills.delay(session.clientId, will, this.now + delayMs)
       else this.flow.publish(will)
     }
-    if (session.expirySeconds === 0) this.endSession(session)
-    else this.limitSessions()
+    if (session.expirySeconds === 0) {
+      this.endSession(session)
+    } else {
+      // The order of the map is that of leaving.
+      this.sessions.delete(session.clientId)
+      this.sessions.set(session.clientId, session)
+      this.limitSessions()
+    }
   }
 
   publish(publication: Publication, session: BrokerSession): PublishReason {
@@ -181,16 +188,17 @@ export class Broker {
     const { filter } = subscription
     const take = (message: Outgoing) => {
       // It may have changed its mind meanwhile.
-      if (session.subscriptions.get(wanted.topic) !== subscription || !session.rights.canRead(message.parts.topic))
-        return
+      const isWanted = session.subscriptions.get(wanted.topic) === subscription
+      if (!isWanted || !session.rights.canRead(message.parts.topic)) return
       const identifiers = subscription.identifier > 0 ? [subscription.identifier] : []
       session.deliver(message, Math.min(message.parts.qos, subscription.qos) as Qos, true, identifiers)
     }
-    for (const message of this.systemMessages()) if (matchesFilter(filter, message.parts.topic)) take(message)
-    if (isSystemTopic(filter)) return
-    this.retained
-      .read(filter, take)
-      .catch((error: Error) => this.context.problem('retained', `${filter}: ${error.message}`))
+    if (isSystemTopic(filter)) {
+      for (const message of this.systemMessages()) if (matchesFilter(filter, message.parts.topic)) take(message)
+      return
+    }
+    const onProblem = (error: Error) => this.context.problem('retained', `${filter}: ${error.message}`)
+    this.retained.read(filter, take).catch(onProblem)
   }
 
   unsubscribe(session: BrokerSession, filter: string): number {
@@ -273,14 +281,13 @@ export class Broker {
   }
 
   private systemMessages(): Outgoing[] {
-    let subscriptions = 0
-    for (const session of this.sessions.values()) subscriptions += session.subscriptions.size
+    const sizes = [...this.sessions.values()].map(({ subscriptions }) => subscriptions.size)
     return systemMessages({
       counters: this.context.counters,
       sent: this.sent,
       connected: this.connected.size,
       sessions: this.sessions.size,
-      subscriptions,
+      subscriptions: sizes.reduce((sum, size) => sum + size, 0),
       uptimeMs: this.now - this.startedAtMs,
     })
   }

@@ -1,8 +1,8 @@
 import type { IConnackPacket, IConnectPacket } from 'mqtt-packet'
 import { topicProblem } from '../mqtt/topic-filter.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
-import { versionOf } from './packet-decoder.ts'
-import { ConnectReason } from './reason-codes.ts'
+import { type ProtocolVersion, versionOf } from './packet-decoder.ts'
+import { ConnectReason, RETURN_CODES } from './reason-codes.ts'
 
 /** Topic aliases that a client may use, and messages of QoS 1 and 2 that it may have on their way. */
 export const TOPIC_ALIASES = 16
@@ -20,10 +20,20 @@ export function connectProblem(packet: IConnectPacket): ConnectReason | undefine
 }
 
 /** How long the session is kept after the connection, in seconds. */
-export function sessionExpiry(packet: IConnectPacket, { maxSessionExpiry }: MqttBrokerOptions): number {
+export function sessionExpiry(packet: IConnectPacket, options: MqttBrokerOptions): number {
   const isKept = versionOf(packet) !== 5 && packet.clean !== true
-  const wanted = packet.properties?.sessionExpiryInterval ?? (isKept ? FOR_EVER_S : 0)
-  return Math.min(wanted, Math.floor(maxSessionExpiry / 1000))
+  return limitExpiry(packet.properties?.sessionExpiryInterval ?? (isKept ? FOR_EVER_S : 0), options)
+}
+
+export function limitExpiry(seconds: number, { maxSessionExpiry }: MqttBrokerOptions): number {
+  return Math.min(seconds, Math.floor(maxSessionExpiry / 1000))
+}
+
+/** CONNACK that says why not. Who speaks an unknown version understands that of 3.1.1 best. */
+export function refusalOf(version: ProtocolVersion, reason: ConnectReason): IConnackPacket {
+  return version === 5
+    ? { cmd: 'connack', sessionPresent: false, reasonCode: reason }
+    : { cmd: 'connack', sessionPresent: false, returnCode: RETURN_CODES[reason] }
 }
 
 /** CONNACK that lets a client in; in version 5 with what differs from what it asked for. */

@@ -69,7 +69,7 @@ export class OscInbound {
     const { address } = entry
     const { value } = message
     const signal = this.signalOf(entry, message)
-    if (signal !== 'event' && this.isEcho(peer, address, value)) return
+    if (signal !== 'event' && this.isEcho(peer, entry, value)) return
     if (signal === 'gesture') this.touch(peer, entry, value)
     else if (signal !== 'param') {
       entry.type = signal
@@ -156,7 +156,7 @@ export class OscInbound {
         continue
       }
       if (signal === 'param') {
-        if (this.isEcho(peer, address, value)) continue
+        if (this.isEcho(peer, entry, value)) continue
         entry.expect(value, peer, clock.now() + aheadUs / 1000)
       } else {
         entry.type = signal
@@ -203,8 +203,8 @@ export class OscInbound {
     return isImpulse && this.context.options.impulse === 'event' ? 'event' : entry.signal
   }
 
-  private isEcho(peer: OscPeer, address: string, value: Value): boolean {
-    if (peer.echo === undefined || !peer.echo.takes(address, value, peer)) return false
+  private isEcho(peer: OscPeer, entry: OscEntry, value: Value): boolean {
+    if (peer.echo === undefined || !peer.echo.takes(entry, value, peer)) return false
     this.context.counters.inDropped++
     return true
   }

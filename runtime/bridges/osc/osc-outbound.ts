@@ -35,7 +35,7 @@ export class OscOutbound {
     const entry = this.directory.entryOf(address)
     if (signal !== 'param') {
       entry.type ??= signal
-      this.send({ ...update, oscAddress: entry.oscAddress, origin: undefined })
+      this.send({ ...update, oscAddress: entry.oscAddress, key: entry, origin: undefined })
       return
     }
     const { origin, isNews } = entry.take(value, this.context.clock.now())
@@ -43,15 +43,15 @@ export class OscOutbound {
       for (const peer of this.listening) peer.refreshAll([address])
     } else if (isNews && this.listening.length > 0) {
       const { oscAddress } = entry
-      this.pace.offer(address, { signal, address, value, isInitial: false, oscAddress, origin })
+      this.pace.offer(address, { signal, address, value, isInitial: false, oscAddress, key: entry, origin })
     }
   }
 
   /** What a peer published, for the others: the router does not return it to the session that it came from. */
   relay(signal: 'event' | 'stream' | 'gesture', address: string, value: Value, origin: OscPeer): void {
     if (this.listening.length === 0) return
-    const { oscAddress } = this.directory.entryOf(address)
-    this.send({ signal, address, value, isInitial: false, oscAddress, origin })
+    const key = this.directory.entryOf(address)
+    this.send({ signal, address, value, isInitial: false, oscAddress: key.oscAddress, key, origin })
   }
 
   /** The value that a param has now. */
@@ -59,7 +59,7 @@ export class OscOutbound {
     const entry = this.directory.known(address)
     if (entry?.value === undefined) return undefined
     const { value, oscAddress } = entry
-    return { signal: 'param', address, value, isInitial: true, oscAddress, origin: undefined }
+    return { signal: 'param', address, value, isInitial: true, oscAddress, key: entry, origin: undefined }
   }
 
   /** Writes a value to a peer's link. */
@@ -69,7 +69,7 @@ export class OscOutbound {
       this.encoded = { telling, format, packets: this.encode(telling, format) }
     }
     for (const packet of this.encoded.packets) peer.link.send(packet)
-    peer.echo?.remember(telling.address, telling.value, telling.origin)
+    peer.echo?.remember(telling.key, telling.value, telling.origin)
   }
 
   /** A message that is no value of the router. */

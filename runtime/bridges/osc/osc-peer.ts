@@ -26,6 +26,8 @@ export interface OscLink {
 /** A value for peers. */
 export interface Telling extends Update {
   readonly oscAddress: string
+  /** One object for each address. */
+  readonly key: object
   /** Who sent it, and does not get it back; undefined: nobody on this side. */
   readonly origin: OscPeer | undefined
 }
@@ -84,10 +86,6 @@ export class OscPeer {
 
   get isListening(): boolean {
     return this.parts.getsAll || this.subscriptions.length > 0
-  }
-
-  get hasSubscriptions(): boolean {
-    return this.subscriptions.length > 0
   }
 
   /** Whether values of this sender are its own. */

@@ -7,6 +7,8 @@ import { OPTION, type SacnData, type SacnSync, START } from './sacn-packet.ts'
 /** Without synchronization packets for so long they are lost, ms (E1.31 §11.1.2). */
 const SYNC_LOST_MS = 2500
 const MAX_SYNC_ADDRESSES = 64
+/** Without priorities of single slots for so long that of the universe counts again, ms. */
+const PRIORITIES_LOST_MS = 2500
 
 interface Received {
   /** Of a source that goes, and comes again, this is another. */
@@ -14,6 +16,7 @@ interface Received {
   name: string
   sequence: number
   slotPriorities: Uint8Array | null
+  slotPrioritiesAt: number
   /** A frame that waits for this synchronization address; 0: none waits. */
   heldFor: number
   held: Uint8Array | null
@@ -73,7 +76,13 @@ export class SacnReceiver {
     const received = this.from(port, packet, name)
     if (received === undefined) return false
     received.sequence = packet.sequence
-    if (isPriorities) received.slotPriorities = prioritiesOf(slots)
+    const now = this.parts.clock.now()
+    if (isPriorities) {
+      received.slotPriorities = prioritiesOf(slots)
+      received.slotPrioritiesAt = now
+    } else if (now - received.slotPrioritiesAt > PRIORITIES_LOST_MS) {
+      received.slotPriorities = null
+    }
     const hasChanged = received.source.priority !== priority
     port.input.universe.prioritise(received.source, priority, received.slotPriorities)
     if (hasChanged) this.parts.onSources(universe)
@@ -82,7 +91,7 @@ export class SacnReceiver {
       return true
     }
     if (slots.length === 0) return false
-    if (this.mustWait(packet)) this.hold(received, packet)
+    if (this.mustWait(packet)) this.hold(port, received, packet)
     else this.apply(port, received, slots)
     return true
   }
@@ -142,6 +151,7 @@ export class SacnReceiver {
       name: name(),
       sequence,
       slotPriorities: null,
+      slotPrioritiesAt: 0,
       heldFor: 0,
       held: null,
       heldLength: 0,
@@ -172,12 +182,12 @@ export class SacnReceiver {
     return !isSilent || (options & OPTION.forceSync) === 0
   }
 
-  private hold(received: Received, { slots, syncAddress }: SacnData): void {
+  private hold({ input }: Port, received: Received, { slots, syncAddress }: SacnData): void {
     received.held ??= new Uint8Array(512)
     received.held.set(slots)
     received.heldLength = slots.length
     received.heldFor = syncAddress
-    received.source.lastAt = this.parts.clock.now()
+    input.alive(received.source)
   }
 }
 

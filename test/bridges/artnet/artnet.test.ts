@@ -104,6 +104,18 @@ test('a set channel goes out as ArtDmx, with sequence numbers from 1', async (t)
   )
 })
 
+test('a universe that comes in is merged into one that goes out', async (t) => {
+  const output = 'outputs: [{ universe: 9, relay: 8, targets: [127.0.23.1] }]'
+  const scene = await start(t, '127.0.23.2', `inputs: [{ universe: 8 }], ${output}, role: node`)
+  const desk = await peer(t, '127.0.23.1', '127.0.23.2')
+  await scene.set('/artnet/9/1', int(50))
+  desk.send(dmx(0, 8, 40, 60))
+  await until(
+    () => artDmx(desk).some((bytes) => bytes.toString('hex', 18, 21) === '323c00'),
+    'the higher levels of both',
+  )
+})
+
 test('a console finds us, and each port has a reply of its own', async (t) => {
   const yaml = 'inputs: [{ universe: 291 }], outputs: [{ universe: 5 }], shortName: stage, role: node'
   await start(t, '127.0.14.2', yaml)

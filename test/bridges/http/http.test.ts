@@ -124,7 +124,7 @@ test('snapshots, queries and announced signals are found by prefix and pattern',
   await scene.send({
     type: 'ANNOUNCE',
     namespace: '/a',
-    signals: [{ address: '/a/1', type: 'param', datatype: 'f64', access: 'rw' }],
+    signals: [{ address: '/a/1', type: 'param', datatype: 'f64', access: 'rw', meta: { unit: 'V', range: [0, 10] } }],
   })
   assert.deepEqual((await go('/v1/snapshot/a')).json, { '/a/1': 0.5, '/a/2/deep': false })
   assert.deepEqual((await go('/v1/snapshot?pattern=/*')).json, { '/b': 'x' })
@@ -143,7 +143,7 @@ test('snapshots, queries and announced signals are found by prefix and pattern',
   assert.deepEqual((await go('/v1/query?pattern=/a/*')).json, [{ address: '/a/1', value: 0.5, revision: 1 }])
   assert.deepEqual((await go('/api/list/a/*')).json, [{ address: '/a/1', value: 0.5, revision: 1 }])
   assert.deepEqual((await go('/v1/signals?pattern=/a/**')).json, [
-    { address: '/a/1', type: 'param', datatype: 'f64', access: 'rw' },
+    { address: '/a/1', type: 'param', datatype: 'f64', access: 'rw', unit: 'V', range: [0, 10] },
   ])
   assert.equal((await go('/v1/query?pattern=a')).status, 400)
 })

@@ -5,11 +5,10 @@ import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
-import { bundle, float32, freeUdpPort, Gear, hex, int32, message, startOsc, text } from './osc-scene.ts'
+import { float32, Gear, hex, int32, message, startOsc, text } from './osc-scene.ts'
 
 const int = (value: number): Value => ({ type: 'i64', value })
 const float = (value: number): Value => ({ type: 'f64', value })
-const string = (value: string): Value => ({ type: 'string', value })
 const FADER = hex('2f312f66616465723100 0000 2c660000 3f000000')
 
 test('the published bytes of a fader set its param, and set it again at a target byte for byte', async (t) => {
@@ -60,103 +59,6 @@ test('a target that wants nothing but floats gets floats, another one what is it
   assert.deepEqual(other.packets, [message('/x', 'iiNd', int32(1), int32(1), hex('3fe0000000000000'))])
 })
 
-test('what a peer sends goes to the others and not back to it, unless the router made something else of it', async (t) => {
-  const { port, scene } = await startOsc(t, ', autoSubscribe: true')
-  const a = await Gear.open(t, port)
-  const b = await Gear.open(t, port)
-  a.send(message('/clasp/ping'))
-  b.send(message('/clasp/ping'))
-  await a.hears('/clasp/pong')
-  await b.hears('/clasp/pong')
-  a.send(FADER, message('/go', 's', text('now')))
-  await b.hears('/1/fader1')
-  await b.hears('/go')
-  await scene.set('/osc/1/fader1', float(0.25))
-  await a.hears('/1/fader1')
-  assert.deepEqual(
-    a.messages.map(({ address, value }) => [address, value]),
-    [
-      ['/clasp/pong', { type: 'null' }],
-      ['/1/fader1', float(0.25)],
-    ],
-  )
-})
-
-test('a value that a program only repeats is dropped; one that it sets anew is not', async (t) => {
-  const target = await Gear.open(t)
-  const { port, scene } = await startOsc(t, `, echoWindow: 10s, targets: [{host: 127.0.0.1, port: ${target.port}}]`)
-  await scene.set('/osc/x', int(1))
-  await target.hears('/x')
-  const answering = await Gear.open(t, port)
-  // From another port than it listens at, and as a float, as many do.
-  answering.send(message('/x', 'f', float32(1)))
-  await until(() => scene.report('osc').inDropped === 1, 'a dropped echo')
-  answering.send(message('/x', 'f', float32(1)))
-  assert.deepEqual(await scene.untilParam('/osc/x', ({ type }) => type === 'f64'), float(1))
-  // Back to where it was a moment ago, by the hand that was there.
-  answering.send(message('/x', 'i', int32(2)))
-  await scene.untilParam('/osc/x', (value) => 'value' in value && value.value === 2)
-  answering.send(message('/x', 'f', float32(1)))
-  await scene.untilParam('/osc/x', (value) => 'value' in value && value.value === 1)
-  assert.equal(scene.report('osc').inDropped, 1)
-})
-
-test('a bundle is applied as one, and its parts that cannot be read do not spoil the rest', async (t) => {
-  const { port, scene } = await startOsc(t)
-  const gear = await Gear.open(t, port)
-  const broken = hex('2f620000 2c660000')
-  gear.send(bundle(0, message('/a', 'i', int32(1)), broken, message('/c', 'i', int32(3))))
-  assert.deepEqual(await scene.untilParam('/osc/c'), int(3))
-  assert.deepEqual(scene.param('/osc/a'), int(1))
-  assert.equal(scene.param('/osc/b'), undefined)
-  assert.equal(scene.report('osc').inDropped, 1)
-  assert.match(scene.report('osc').lastError, /\/b: arguments are missing/)
-})
-
-test('a bundle with a time waits for it, a nested one for its own', async (t) => {
-  const clock = new SteppedClock()
-  const { port, scene } = await startOsc(t, ', autoSubscribe: true', { clock })
-  const gear = await Gear.open(t, port)
-  const other = await Gear.open(t, port)
-  other.send(message('/clasp/ping'))
-  await other.hears('/clasp/pong')
-  const now = clock.wallUs()
-  const inner = bundle(now + 500_000, message('/b', 'i', int32(2)))
-  const tooEarly = bundle(now + 1000, message('/c', 'i', int32(3)))
-  gear.send(bundle(now + 200_000, message('/a', 'i', int32(1)), inner, tooEarly), message('/sent'))
-  await scene.untilParam('/osc/sent')
-  assert.equal(scene.param('/osc/a'), undefined)
-  const pass = async (ms: number) => {
-    for (let i = 0; i < ms; i += 50) {
-      clock.advance(50)
-      await scene.settle()
-    }
-  }
-  await pass(100)
-  assert.equal(scene.param('/osc/a'), undefined)
-  await pass(150)
-  assert.deepEqual(scene.param('/osc/a'), int(1))
-  assert.deepEqual(scene.param('/osc/c'), int(3))
-  assert.equal(scene.param('/osc/b'), undefined)
-  await pass(300)
-  assert.deepEqual(scene.param('/osc/b'), int(2))
-  // It knows whose they are even then.
-  await other.hears('/b')
-  assert.deepEqual(gear.packets, [])
-})
-
-test('a bundle of the past is applied or dropped as set, one of the far future at once', async (t) => {
-  const { port, scene } = await startOsc(t, ', late: drop, maxAhead: 1s')
-  const gear = await Gear.open(t, port)
-  const now = Date.now() * 1000
-  gear.send(bundle(now - 5_000_000, message('/late', 'i', int32(1))))
-  gear.send(bundle(now + 3_600_000_000, message('/far', 'i', int32(2))))
-  assert.deepEqual(await scene.untilParam('/osc/far'), int(2))
-  assert.equal(scene.param('/osc/late'), undefined)
-  assert.equal(scene.report('osc').inDropped, 1)
-  assert.match(scene.report('osc').lastError, /3600 s from now/)
-})
-
 test('an address pattern sets what it matches and creates nothing', async (t) => {
   const { port, scene } = await startOsc(t)
   const gear = await Gear.open(t, port)
@@ -170,36 +72,6 @@ test('an address pattern sets what it matches and creates nothing', async (t) =>
   assert.deepEqual(scene.param('/osc/mix/2/pan'), float(0))
   assert.equal(
     scene.heard.some(({ address }) => address.includes('nobody')),
-    false,
-  )
-})
-
-test('an OSC program subscribes, asks and unsubscribes, and gets answers at the port that it names', async (t) => {
-  const { port, scene } = await startOsc(t)
-  await scene.set('/osc/mix/1', float(0.25))
-  await scene.set('/osc/other', int(1))
-  const sender = await Gear.open(t, port)
-  const receiver = await Gear.open(t)
-  sender.send(message('/clasp/reply', 'i', int32(receiver.port)))
-  sender.send(message('/clasp/subscribe', 's', text('/mix/*')))
-  assert.deepEqual((await receiver.hears('/mix/1')).value, float(0.25))
-  await scene.set('/osc/mix/2', int(5))
-  await receiver.hears('/mix/2')
-  sender.send(message('/clasp/get', 's', text('/other')))
-  assert.deepEqual((await receiver.hears('/other')).value, int(1))
-  sender.send(message('/clasp/unsubscribe', 's', text('/mix/*')), message('/clasp/get', 's', text('/nothing')))
-  assert.deepEqual((await receiver.hears('/clasp/error')).value, {
-    type: 'array',
-    value: [string('/clasp/get'), string('there is no value at /nothing')],
-  })
-  await scene.set('/osc/mix/2', int(6))
-  sender.send(message('/clasp/ping', 'i', int32(9)))
-  assert.deepEqual((await receiver.hears('/clasp/pong')).value, int(9))
-  assert.deepEqual((await receiver.hears('/mix/2')).value, int(5))
-  assert.deepEqual(sender.packets, [])
-  // Requests are no signals.
-  assert.equal(
-    scene.heard.some(({ address }) => address.startsWith('/osc/clasp')),
     false,
   )
 })
@@ -264,45 +136,6 @@ test('garbage is counted and told, makes no peer, and the next packet counts', a
   assert.equal(scene.report('osc').peers, 1)
 })
 
-test('senders are remembered up to a number, and forgotten when they are silent', async (t) => {
-  const clock = new SteppedClock()
-  const { port, scene } = await startOsc(t, ', maxPeers: 2, peerTimeout: 5s', { clock })
-  const listening = await Gear.open(t, port)
-  listening.send(message('/clasp/subscribe', 's', text('/**')), message('/clasp/ping'))
-  await listening.hears('/clasp/pong')
-  for (const name of ['/a', '/b', '/c']) {
-    const gear = await Gear.open(t, port)
-    gear.send(message(name))
-    await scene.untilParam(`/osc${name}`)
-  }
-  assert.equal(scene.report('osc').peers, 2)
-  // Who listens stays rather than who only sends.
-  await listening.hears('/c')
-  clock.advance(7000)
-  await scene.settle()
-  assert.equal(scene.report('osc').peers, 0)
-})
-
-test('only networks that are allowed, and senders that show the token, are heard', async (t) => {
-  const elsewhere = await startOsc(t, ', allow: ["10.0.0.0/8", "127.0.0.9"]')
-  const stranger = await Gear.open(t, elsewhere.port)
-  const friend = await Gear.open(t, elsewhere.port, '127.0.0.9')
-  stranger.send(message('/a'))
-  await until(() => elsewhere.scene.report('osc').inDropped === 1, 'a refused sender')
-  friend.send(message('/b'))
-  await elsewhere.scene.untilParam('/osc/b')
-  assert.equal(elsewhere.scene.param('/osc/a'), undefined)
-
-  const { port, scene } = await startOsc(t, ', token: secret')
-  const gear = await Gear.open(t, port)
-  gear.send(message('/a'), message('/clasp/auth', 's', text('wrong')), message('/clasp/auth', 's', text('secret')))
-  await gear.hears('/clasp/auth')
-  gear.send(message('/b'))
-  await scene.untilParam('/osc/b')
-  assert.equal(scene.param('/osc/a'), undefined)
-  assert.equal(scene.report('osc').inDropped, 2)
-})
-
 test('values that were there before go to a target, as do addresses elsewhere that it is to have', async (t) => {
   const target = await Gear.open(t)
   const { scene } = await startOsc(t)
@@ -340,20 +173,6 @@ test('one address is not sent more often than set, and its last value always is'
       ['/x', 5],
     ],
   )
-})
-
-test('values that change together leave as one bundle where a target wants that', async (t) => {
-  const target = await Gear.open(t)
-  const { scene } = await startOsc(t, `, targets: [{host: 127.0.0.1, port: ${target.port}, bundle: true}]`)
-  await scene.send({
-    type: 'BUNDLE',
-    messages: [
-      { type: 'SET', address: '/osc/a', value: int(1) },
-      { type: 'SET', address: '/osc/b', value: int(2) },
-    ],
-  })
-  await target.hears('/b')
-  assert.deepEqual(target.packets, [bundle(0, message('/a', 'i', int32(1)), message('/b', 'i', int32(2)))])
 })
 
 test('a port that is taken is named with its holder, and tried again', async (t) => {
@@ -394,47 +213,4 @@ test('a target with an unknown name is told and does not stop the others', async
   await target.hears('/x')
   await until(() => scene.report('osc').state === 'degraded', 'a reason')
   assert.match(scene.report('osc').reason, /no-such-host\.invalid is not known/)
-  assert.ok((await freeUdpPort()) > 0)
-})
-
-test('a host that sends and hears as one does not get its own values back from whatever port it sends', async (t) => {
-  const target = await Gear.open(t, 0, '127.0.0.7')
-  const other = await Gear.open(t)
-  const { port, scene } = await startOsc(
-    t,
-    `, targets: [{host: 127.0.0.7, port: ${target.port}, hearsItself: false}, {host: 127.0.0.1, port: ${other.port}}]`,
-  )
-  const fader = await Gear.open(t, port, '127.0.0.7')
-  fader.send(FADER, message('/go'))
-  await other.hears('/go')
-  await scene.set('/osc/x', int(1))
-  await target.hears('/x')
-  assert.equal(target.packets.length, 1)
-})
-
-test('two bridges that send to each other do not go round in circles', async (t) => {
-  const [a, b] = [await freeUdpPort(), await freeUdpPort()]
-  const { scene } = await startOsc(t)
-  await scene.apply(`- {id: a, kind: osc, namespace: /a, listen: ${a}, host: 127.0.0.1, targets: [{host: 127.0.0.1, port: ${b}}]}
-- {id: b, kind: osc, namespace: /b, listen: ${b}, host: 127.0.0.1, targets: [{host: 127.0.0.1, port: ${a}}]}`)
-  await scene.set('/a/x', int(1))
-  await scene.untilParam('/b/x')
-  await scene.set('/b/x', int(2))
-  await scene.untilParam('/a/x', (value) => 'value' in value && value.value === 2)
-  await scene.event('/a/go', int(3))
-  await until(() => scene.heard.some(({ address }) => address === '/b/go'), 'an event')
-  await scene.set('/a/end', int(4))
-  await scene.untilParam('/b/end')
-  assert.deepEqual(
-    scene.heard.filter(({ address }) => /^\/[ab]\//.test(address)).map(({ address, value }) => [address, value]),
-    [
-      ['/a/x', int(1)],
-      ['/b/x', int(1)],
-      ['/b/x', int(2)],
-      ['/a/x', int(2)],
-      ['/b/go', int(3)],
-      ['/a/end', int(4)],
-      ['/b/end', int(4)],
-    ],
-  )
 })
