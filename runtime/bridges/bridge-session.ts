@@ -1,3 +1,4 @@
+import { EncodeError } from '../../firmware-protocol/wire/errors.ts'
 import type { Message, Signal, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
@@ -25,7 +26,8 @@ export interface RouterSessionParts {
 }
 
 interface Subscription {
-  readonly id: number
+  /** At the router: its own pattern, and those of the rules, whose results may be for it. */
+  readonly ids: readonly number[]
   readonly pattern: Pattern
   readonly types: readonly Signal[]
   readonly includesOwn: boolean
@@ -43,11 +45,14 @@ export class RouterSession implements BridgeSession {
   private readonly loops: LoopGuard
   private readonly announced = new Map<string, readonly SignalDefinition[]>()
   private announceTimer: Timer | null = null
+  /** What the rules for values out of the router are for. */
+  private readonly mapped: readonly Pattern[]
   private nextId = 1
   private isOpen = true
 
   constructor(parts: RouterSessionParts) {
     this.parts = parts
+    this.mapped = (parts.mapOut?.patterns ?? []).map((text) => Pattern.parse(text) as Pattern)
     this.loops = new LoopGuard(parts.clock, (address) => parts.onLoop(address))
     this.session = parts.openLocal({
       name: parts.name,
@@ -68,6 +73,9 @@ export class RouterSession implements BridgeSession {
     if (samples !== undefined && this.parts.mapIn === null) {
       this.parts.counters.in++
       this.send({ type: 'PUBLISH', address, signal, samples, rate })
+    } else if (samples !== undefined) {
+      // Rules are for single values.
+      for (const sample of samples) this.enter({ address, value: { type: 'f64', value: sample }, signal })
     } else {
       this.enter({ address, value, signal, phase, id })
     }
@@ -76,7 +84,7 @@ export class RouterSession implements BridgeSession {
   bundle(items: readonly BundleItem[], timestampUs?: number): void {
     const messages: Message[] = []
     for (const { address, value, signal = 'param' } of items) {
-      this.mapped({ address, value, signal }, (passing) => {
+      this.enterMapped({ address, value, signal }, (passing) => {
         const message = this.messageOf(passing)
         if (message !== undefined) messages.push(message)
       })
@@ -97,19 +105,31 @@ export class RouterSession implements BridgeSession {
     const pattern = Pattern.parse(text)
     if (!(pattern instanceof Pattern)) throw new RangeError(`${text} is no pattern: ${pattern}`)
     const { types = [], includesOwn = false } = filter
-    const subscription = { id: this.nextId++, pattern, types, includesOwn, onUpdate }
+    const wanted = [pattern, ...this.mapped]
+    const subscription = { ids: wanted.map(() => this.nextId++), pattern, types, includesOwn, onUpdate }
     this.subscriptions.push(subscription)
-    this.send({ type: 'SUBSCRIBE', id: subscription.id, pattern: text, types: [...types] })
+    for (const [at, { text: one }] of wanted.entries()) {
+      // Rules may make one kind of signal of another.
+      const kinds = at === 0 && this.mapped.length === 0 ? [...types] : []
+      this.send({ type: 'SUBSCRIBE', id: subscription.ids[at], pattern: one, types: kinds })
+    }
     return () => {
       const at = this.subscriptions.indexOf(subscription)
       if (at < 0) return
       this.subscriptions.splice(at, 1)
-      this.send({ type: 'UNSUBSCRIBE', id: subscription.id })
+      for (const id of subscription.ids) this.send({ type: 'UNSUBSCRIBE', id })
     }
   }
 
   send(message: Message): void {
-    if (this.isOpen) this.session.send(message)
+    if (!this.isOpen) return
+    try {
+      this.session.send(message)
+    } catch (error) {
+      if (!(error instanceof EncodeError)) throw error
+      // Too large for a frame.
+      this.parts.counters.inDropped++
+    }
   }
 
   close(): void {
@@ -122,7 +142,7 @@ export class RouterSession implements BridgeSession {
   }
 
   private enter(passing: Passing): void {
-    this.mapped(passing, (result) => {
+    this.enterMapped(passing, (result) => {
       const message = this.messageOf(result)
       if (message === undefined) return
       if (message.type === 'SET') this.unanswered.set(message.address, (this.unanswered.get(message.address) ?? 0) + 1)
@@ -130,7 +150,7 @@ export class RouterSession implements BridgeSession {
     })
   }
 
-  private mapped(passing: Passing, emit: (result: Passing) => void): void {
+  private enterMapped(passing: Passing, emit: (result: Passing) => void): void {
     this.parts.counters.in++
     if (this.parts.mapIn === null || !this.parts.mapIn.pass(passing, emit)) emit(passing)
   }
@@ -142,7 +162,7 @@ export class RouterSession implements BridgeSession {
       return undefined
     }
     if (signal === 'param') {
-      if (this.subscriptions.some(({ pattern }) => pattern.matches(address))) this.own.expect(address, value)
+      if (this.comesBack(address)) this.own.expect(address, value)
       return { type: 'SET', address, value, ttl }
     }
     if (signal === 'event') {
@@ -158,6 +178,12 @@ export class RouterSession implements BridgeSession {
       this.hand({ signal: 'param', address: message.address, value: message.value, isInitial: false }, isOwn)
     } else if (message.type === 'PUBLISH') {
       const { signal = 'event', address, value, payload, phase, id, samples } = message
+      if (samples !== undefined && this.parts.mapOut !== null) {
+        for (const sample of samples) {
+          this.hand({ signal, address, value: { type: 'f64', value: sample }, isInitial: false }, false)
+        }
+        return
+      }
       this.hand({ signal, address, value: value ?? payload ?? NULL, phase, id, samples, isInitial: false }, false)
     } else if (message.type === 'SNAPSHOT') {
       for (const { address, value } of message.params) {
@@ -181,23 +207,30 @@ export class RouterSession implements BridgeSession {
     this.own.answered(address)
   }
 
+  private comesBack(address: string): boolean {
+    const matches = (pattern: Pattern) => pattern.matches(address)
+    return this.subscriptions.some(({ pattern }) => matches(pattern)) || this.mapped.some(matches)
+  }
+
+  /** Subscriptions are to addresses as the rules have made them. */
   private hand(update: Update, isOwn: boolean): void {
     const { mapOut } = this.parts
+    const tell = (passing: Passing) => this.tell(passing === update ? update : { ...update, ...passing }, isOwn)
+    if (mapOut === null || !mapOut.pass(update, tell)) tell(update)
+  }
+
+  private tell(update: Update, isOwn: boolean): void {
     // A copy: who hears of it may subscribe or unsubscribe.
-    for (const subscription of [...this.subscriptions]) {
-      if (isOwn && !subscription.includesOwn) continue
-      const { types, pattern, onUpdate } = subscription
+    for (const { types, pattern, includesOwn, onUpdate } of [...this.subscriptions]) {
+      if (isOwn && !includesOwn) continue
       if (types.length > 0 && !types.includes(update.signal)) continue
       if (!pattern.matches(update.address)) continue
       if (!isOwn && !update.isInitial && !this.loops.allows(update.address, false)) {
         this.parts.counters.outDropped++
         continue
       }
-      const tell = (passing: Passing) => {
-        this.parts.counters.out++
-        onUpdate(passing === update ? update : { ...update, ...passing })
-      }
-      if (mapOut === null || !mapOut.pass(update, tell)) tell(update)
+      this.parts.counters.out++
+      onUpdate(update)
     }
   }
 }

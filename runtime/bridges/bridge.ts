@@ -17,6 +17,8 @@ export interface BridgeKind<O = unknown> {
   readonly options: Field<O>
   /** What does not fit together in the options, for the operator; undefined: nothing. */
   check?(options: O): string | undefined
+  /** False where its peers ask for addresses themselves, so that rules below `map:` have nothing to do. Default true. */
+  takesRules?(options: O): boolean
   load(): Promise<OpenBridge<O>>
 }
 

@@ -72,6 +72,10 @@ function readEntry(node: SourceNode, problems: Problem[]): BridgeEntry | undefin
   )
   const options = Object.fromEntries(Object.entries(rest).filter(([key]) => !USUAL.some((usual) => usual === key)))
   const conflict = problems.length === before ? kind.check?.(options) : undefined
+  if (Array.isArray(map) && map.length > 0 && kind.takesRules?.(options) === false) {
+    const message = `${node.path}: rules below map have no effect here, for its clients name addresses themselves`
+    problems.push(problemAt(node, message, 'put them into routes: at the top of the file'))
+  }
   if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change one of the two'))
   return { id, kind: kind.kind, namespace, enabled, options, map } as BridgeEntry
 }

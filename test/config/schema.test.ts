@@ -125,7 +125,8 @@ test('the example file names every key there is, at its default', async () => {
     ],
   )
   assert.ok(config.bridges.length > 0)
-  const set = { ...config, devices: [], bridges: [], listen: 0, state, firmware: 0, journal: 0, hub: 0 }
+  assert.equal(config.routes.length, 1)
+  const set = { ...config, devices: [], bridges: [], routes: [], listen: 0, state, firmware: 0, journal: 0, hub: 0 }
   assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0, journal: 0, hub: 0 })
 
   const document = parseDocument(content)

@@ -82,5 +82,6 @@ export const http = defineBridge<HttpOptions>({
     tokens.some(({ token }, at) => tokens.findIndex((other) => other.token === token) !== at)
       ? 'the same token is listed twice'
       : undefined,
+  takesRules: () => false,
   load: () => import('./http-bridge.ts').then(({ openHttp }) => openHttp),
 })

@@ -33,8 +33,6 @@ import { fullFrame } from './time-code.ts'
 /** Addresses that were looked up before. */
 const MAX_KNOWN = 4096
 const TRANSPORT: Readonly<Record<string, number>> = { start: START, continue: CONTINUE, stop: STOP }
-/** Of a clock that others make, the clock generator of this port. */
-type OnTempo = (beatsPerMinute: number) => void
 
 export interface OutputOptions {
   /** Undefined: every address names its channel. */
@@ -50,7 +48,8 @@ export interface OutputParts {
   readonly queue: OutputQueue
   readonly gear: GearValues
   readonly echoes: EchoWindow
-  readonly onTempo: OnTempo
+  /** For the clock that is sent. */
+  readonly onTempo: (beatsPerMinute: number) => void
 }
 
 /** Makes messages of values from the router. Source: bridges.md §4.2, §4.4. */

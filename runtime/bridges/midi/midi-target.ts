@@ -1,4 +1,4 @@
-/** What an address below a device means. Values: `midi-message-of.ts`. Source: bridges.md §4.1, §4.4. */
+/** What an address below a device means. Source: bridges.md §4.1, §4.4. */
 export interface Target {
   readonly kind: ChannelKind | DeviceKind
   /** 0…15; 0 where it has none. */

@@ -32,7 +32,7 @@ interface Waiting {
 
 /**
  * Sends no faster than the gear can take it. Of messages with the same key only the last one waits; those without are
- * kept in order. When too many wait, the oldest goes that is no note off. Real-time bytes pass all others. Source:
+ * kept in order. When too many wait, the oldest of these goes that is no note off. Real-time bytes pass all others. Source:
  * bridges.md §4.4 (DIN pacing).
  */
 export class OutputQueue {
@@ -152,7 +152,8 @@ export class OutputQueue {
     for (const [key, { bytes, sent }] of this.waiting) {
       if (sent > 0) continue
       oldest ??= key
-      if ((bytes[0] & 0xf0) === NOTE_OFF) continue
+      // What has a key is a value that the gear would never get.
+      if (key >= 0 || (bytes[0] & 0xf0) === NOTE_OFF) continue
       oldest = key
       break
     }

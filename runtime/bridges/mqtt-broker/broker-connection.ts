@@ -56,7 +56,7 @@ export class BrokerConnection implements SessionConnection {
     this.broker = broker
     this.stream = stream
     this.remote = remote
-    this.heardAtMs = broker.now
+    this.heardAtMs = broker.clock.now()
     this.writer = new PacketWriter(stream, () => broker.flushSoon(this))
     this.packets = new PacketStream(broker.options.maxPacket, (bytes, bodyAt) => this.decode(bytes, bodyAt))
     stream.on('data', (chunk: Buffer) => this.read(chunk))
@@ -111,7 +111,7 @@ export class BrokerConnection implements SessionConnection {
   private read(chunk: Buffer): void {
     if (this.isClosed) return
     if (this.session !== null) {
-      this.heardAtMs = this.broker.now
+      this.heardAtMs = this.broker.clock.now()
     } else if (!this.hasSpoken && chunk.length > 0) {
       this.hasSpoken = true
       // Speakers of other protocols need not be waited for.
@@ -188,7 +188,7 @@ export class BrokerConnection implements SessionConnection {
       reason = ConnectReason.serverBusy
     }
     this.isConnecting = false
-    this.heardAtMs = this.broker.now
+    this.heardAtMs = this.broker.clock.now()
     if (this.isClosed) return
     if (reason !== ConnectReason.success) {
       this.broker.problem('refused', `${this.remote}: ${packet.clientId.slice(0, 80)} is refused (${reason})`)
@@ -285,7 +285,7 @@ export class BrokerConnection implements SessionConnection {
     this.stream.end()
     this.stream.resume()
     // Who does not close its end is cut off.
-    const linger = this.broker.timer(LINGER_MS, () => this.stream.destroy())
+    const linger = this.broker.clock.timer(LINGER_MS, () => this.stream.destroy())
     this.stream.once('close', () => linger.cancel())
     this.close(isGraceful)
   }

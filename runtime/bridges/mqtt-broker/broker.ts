@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { IConnectPacket, ISubscription } from 'mqtt-packet'
 import type { Client } from '../../client/client.ts'
-import type { Timer } from '../../router/clock.ts'
+import type { Clock, Timer } from '../../router/clock.ts'
 import type { BridgeContext } from '../bridge.ts'
 import { SeenTopics } from '../mqtt/seen-topics.ts'
 import { filterProblem, matchesFilter, parseShare } from '../mqtt/topic-filter.ts'
@@ -29,6 +29,7 @@ const MAX_FILTER_LENGTH = 2048
 /** Clients, their sessions, their subscriptions and their wills. Source: MQTT 5.0 §3.1, §3.8, §4; bridges.md §10.2. */
 export class Broker {
   readonly options: MqttBrokerOptions
+  readonly clock: Clock
   private readonly context: BridgeContext<MqttBrokerOptions>
   private readonly access: AccessList
   private readonly flow: PublicationFlow
@@ -53,6 +54,7 @@ export class Broker {
     const { options, clock, namespace, router } = context
     this.context = context
     this.options = options
+    this.clock = clock
     this.access = new AccessList(options.users, options.anonymous)
     this.retained = new RetainedMessages({
       client,
@@ -70,14 +72,6 @@ export class Broker {
     this.startedAtMs = clock.now()
     this.systemAtMs = this.startedAtMs
     this.sweepTimer = clock.timer(SWEEP_MS, () => this.sweep())
-  }
-
-  get now(): number {
-    return this.context.clock.now()
-  }
-
-  timer(delayMs: number, callback: () => void): Timer {
-    return this.context.clock.timer(delayMs, callback)
   }
 
   /** A connection that has not said who it is; false when there are too many. */
@@ -132,7 +126,7 @@ export class Broker {
     session.detach()
     if (will !== null && !isGraceful) {
       const delayMs = Math.min(connection.willDelaySeconds, session.expirySeconds) * 1000
-      if (delayMs > 0) this.wills.delay(session.clientId, will, this.now + delayMs)
+      if (delayMs > 0) this.wills.delay(session.clientId, will, this.clock.now() + delayMs)
       else this.flow.publish(will)
     }
     if (session.expirySeconds === 0) {
@@ -238,7 +232,7 @@ export class Broker {
     const session = new BrokerSession({
       clientId,
       maxQueued: this.options.maxQueued,
-      now: () => this.now,
+      now: () => this.clock.now(),
       onSent: () => this.sent++,
       onDropped: () => this.context.counters.outDropped++,
     })
@@ -288,13 +282,13 @@ export class Broker {
       connected: this.connected.size,
       sessions: this.sessions.size,
       subscriptions: sizes.reduce((sum, size) => sum + size, 0),
-      uptimeMs: this.now - this.startedAtMs,
+      uptimeMs: this.clock.now() - this.startedAtMs,
     })
   }
 
   private sweep(): void {
-    this.sweepTimer = this.context.clock.timer(SWEEP_MS, () => this.sweep())
-    const { now } = this
+    this.sweepTimer = this.clock.timer(SWEEP_MS, () => this.sweep())
+    const now = this.clock.now()
     for (const connection of this.connections) connection.check(now)
     this.wills.sweep(now)
     for (const session of this.sessions.values()) {

@@ -88,5 +88,6 @@ export const socketIo = defineBridge<SocketIoOptions>({
   namespace: '/socketio',
   options,
   check: ({ mode, url }) => (mode === 'client' && url === undefined ? 'mode: client needs a url' : undefined),
+  takesRules: ({ mode }) => mode === 'client',
   load: () => import('./socket-io-bridge.ts').then(({ openSocketIo }) => openSocketIo),
 })

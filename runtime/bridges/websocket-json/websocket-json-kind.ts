@@ -63,5 +63,6 @@ export const websocketJson = defineBridge<WebsocketJsonOptions>({
   namespace: '/ws',
   options,
   check: ({ mode, url }) => (mode === 'client' && url === undefined ? 'mode: client needs a url' : undefined),
+  takesRules: ({ mode }) => mode === 'client',
   load: () => import('./websocket-json-bridge.ts').then(({ openWebsocketJson }) => openWebsocketJson),
 })

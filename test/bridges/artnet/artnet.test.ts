@@ -42,7 +42,7 @@ const dmx = (sequence: number, universe: number, ...slots: number[]) => {
   bytes.writeUInt16BE(slots.length, 16)
   return Buffer.concat([bytes, Buffer.from(slots)])
 }
-const op = ({ length, ...bytes }: Buffer) => (length > 9 ? (bytes[8] | (bytes[9] << 8)).toString(16) : '')
+const op = (bytes: Buffer) => (bytes.length > 9 ? bytes.readUInt16LE(8).toString(16) : '')
 const artDmx = ({ got }: Peer) => got.filter((bytes) => op(bytes) === '5000')
 
 const start = (t: TestContext, ip: string, yaml: string) =>
@@ -137,7 +137,7 @@ test('a console finds us, and each port has a reply of its own', async (t) => {
   desk.send(`${ID}0020000e2200 0001 0000 0000 0000`)
   desk.send(dmx(0, 291, 1))
   // The range of the poll names no port of ours: the next reply is that of the changed port.
-  await until(() => desk.got.length === 4, 'replies to the change')
+  await until(() => desk.got.length >= 4, 'replies to the change')
   assert.equal(desk.got[2][182] & 0x80, 0x80)
 })
 
@@ -197,8 +197,8 @@ test('ArtSync goes out behind the universes of a frame', async (t) => {
   const node = await peer(t, '127.0.17.1', '127.0.17.2')
   const set = (universe: number) => ({ type: 'SET' as const, address: `/artnet/${universe}/1`, value: int(9) })
   await scene.send({ type: 'BUNDLE', messages: [set(0), set(1)] })
-  await until(() => node.got.length === 3, 'three packets')
-  assert.deepEqual(node.got.map(op), ['5000', '5000', '5200'])
+  await until(() => node.got.length >= 3, 'three packets')
+  assert.deepEqual(node.got.slice(0, 3).map(op), ['5000', '5000', '5200'])
   assert.equal(node.got[2].toString('hex'), `${ID}0052000e0000`)
 })
 

@@ -64,19 +64,20 @@ test('the clock goes between the parts of SysEx', () => {
   assert.ok(bytes().indexOf('f8') < bytes().length - 2)
 })
 
-test('what waits is bounded: the oldest goes, but no note off', () => {
+test('what waits is bounded: the oldest goes, but no note off and no value', () => {
   const { push, queue, port, clock, bytes, dropped } = queueOf()
   port.backlogBytes = 5000
   push('803c00')
+  push('b00740', 7)
   for (let at = 0; at < 2000; at++) push('903c64')
   assert.equal(queue.size, 1024)
-  assert.equal(dropped(), 977)
+  assert.equal(dropped(), 978)
   push(`f0${'00'.repeat(200_000)}f7`)
   push(`f0${'00'.repeat(100_000)}f7`)
-  assert.equal(dropped(), 979)
+  assert.equal(dropped(), 980)
   port.backlogBytes = 0
   clock.advance(10)
-  assert.equal(bytes()[0], '803c00')
+  assert.deepEqual(bytes().slice(0, 2), ['803c00', 'b00740'])
 })
 
 test('status bytes that repeat are left out, and come again after SysEx and after 300 ms', () => {

@@ -142,8 +142,9 @@ test('a source that falls silent has gone after its time', async (t) => {
   const scene = await start(t, '127.0.43.2', 'inputs: [{ universe: 1, onLoss: full }], loss: 150ms')
   const desk = await peer(t, '127.0.43.1', '127.0.43.2')
   desk.send(data(1, 0, [10]))
-  await scene.untilParam('/sacn/1/1', is(10))
   await scene.untilParam('/sacn/1/1', is(255))
+  const told = scene.heard.filter(({ address }) => address === '/sacn/1/1').map(({ value }) => value)
+  assert.deepEqual(told, [int(10), int(255)])
 })
 
 test('late packets, other start codes and previews are no levels', async (t) => {

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type BridgeContext, defineBridge, type Update } from '../../runtime/bridges/bridge.ts'
+import { BridgeScene } from '../bridges/bridge-scene.ts'
+import { float, int } from './rule-scene.ts'
+
+test('the rules of a bridge lead between its own addresses and any others, both ways', async (t) => {
+  const updates: Update[] = []
+  let context: BridgeContext | undefined
+  const kind = defineBridge({
+    kind: 'toy',
+    description: 'A test.',
+    namespace: '/toy',
+    options: { members: {} } as never,
+    load: async () => async (given) => {
+      context = given
+      given.router.subscribe('/toy/**', (update) => updates.push(update))
+      return { async stop() {} }
+    },
+  })
+  const scene = await BridgeScene.start(t, '[]', { kinds: [kind] })
+  await scene.set('/mix/1', float(0.5))
+  const scale = { type: 'scale', from_min: 0, from_max: 127, to_min: 0, to_max: 1 }
+  const map = [{ direction: 'both', match: '/toy/fader/*', to: '/mix/$1', transform: scale }]
+  await scene.host.apply([{ id: 'a', kind: 'toy', namespace: '/toy', enabled: true, options: {}, map }])
+  await scene.settle()
+  const heard = () => updates.map(({ address, value }) => [address, 'value' in value ? value.value : null])
+  assert.deepEqual(heard(), [['/toy/fader/1', 63.5]])
+  // What the gear says is not said to it again.
+  context?.router.set('/toy/fader/2', int(127))
+  await scene.settle()
+  assert.deepEqual(scene.param('/mix/2'), float(1))
+  await scene.set('/mix/2', float(0))
+  await scene.set('/toy/other', int(3))
+  assert.deepEqual(heard().slice(1), [
+    ['/toy/fader/2', 0],
+    ['/toy/other', 3],
+  ])
+})
