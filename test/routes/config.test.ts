@@ -67,11 +67,14 @@ test('a route that reads what it writes is refused', async () => {
 })
 
 test('the rules of a bridge are checked as those of routes, and may lead to where they come from', async () => {
-  const bridge = (rule: string) => `bridges:\n  - {id: a, kind: socket-io, map: [${rule}]}\n`
+  const client = 'kind: socket-io, mode: client, url: "http://there"'
+  const bridge = (rule: string) => `bridges:\n  - {id: a, ${client}, map: [${rule}]}\n`
   const { bridges } = await parseConfig(bridge('{match: /io/a, to: /io/a, transform: invert}'), 'c.yaml')
   assert.deepEqual(bridges[0].map, [{ match: '/io/a', to: '/io/a', transform: 'invert' }])
   const message = await problemsOf(bridge('{match: /io/a, to: /io/b, transform: invrt}'))
   assert.match(message, /bridges\[0\]\.map\[0\]\.transform: .*did you mean "invert"/)
+  const server = 'bridges: [{id: a, kind: socket-io, map: [{match: /io/a, to: /io/b}]}]\n'
+  assert.match(await problemsOf(server), /rules below map have no effect here/)
 })
 
 test('editors learn the keys of rules, and those that they do not know are wrong', () => {

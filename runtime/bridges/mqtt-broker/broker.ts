@@ -56,12 +56,7 @@ export class Broker {
     this.options = options
     this.clock = clock
     this.access = new AccessList(options.users, options.anonymous)
-    this.retained = new RetainedMessages({
-      client,
-      namespace,
-      quotesStrings: options.quoteStrings,
-      now: () => clock.now(),
-    })
+    this.retained = new RetainedMessages({ client, namespace, quotesStrings: options.quoteStrings })
     this.seen = new SeenTopics(router, namespace, clock)
     this.flow = new PublicationFlow(context, {
       retained: this.retained,

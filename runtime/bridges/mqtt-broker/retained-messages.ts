@@ -15,7 +15,6 @@ export interface RetainedOptions {
   readonly client: Client
   readonly namespace: string
   readonly quotesStrings: boolean
-  now(): number
 }
 
 /** The params of the router are the retained messages; of those that clients published, the very bytes are known here. */

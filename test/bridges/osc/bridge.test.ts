@@ -214,3 +214,27 @@ test('a target with an unknown name is told and does not stop the others', async
   await until(() => scene.report('osc').state === 'degraded', 'a reason')
   assert.match(scene.report('osc').reason, /no-such-host\.invalid is not known/)
 })
+
+test('addresses that were heard of are announced, and a pattern means those that others announced', async (t) => {
+  const clock = new SteppedClock()
+  const { port, scene } = await startOsc(t, '', { clock })
+  const gear = await Gear.open(t, port)
+  await scene.send({ type: 'ANNOUNCE', namespace: '/osc', signals: [{ address: '/osc/dimmer', type: 'param' }] })
+  gear.send(FADER)
+  await scene.untilParam('/osc/1/fader1')
+  clock.advance(5000)
+  const found: string[] = []
+  const session = scene.router.openLocal({
+    name: 'asking',
+    onMessage: (answer) => {
+      if (answer.type === 'RESULT')
+        found.push(...answer.signals.map(({ address, datatype }) => `${address} ${datatype}`))
+    },
+  })
+  session.send({ type: 'QUERY', pattern: '/osc/**' })
+  await until(() => found.length > 0, 'an answer')
+  session.close()
+  assert.deepEqual(found.sort(), ['/osc/** undefined', '/osc/1/fader1 f64', '/osc/dimmer undefined'])
+  gear.send(message('/dim*', 'i', int32(9)))
+  assert.deepEqual(await scene.untilParam('/osc/dimmer'), int(9))
+})
