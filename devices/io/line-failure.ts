@@ -27,8 +27,16 @@ export async function explainOpenFailure(
   switch (errno) {
     case EACCES:
     case EPERM:
+      if (isGuard) {
+        const remedy = 'give it to the user of this process, or to a group of that user, by a udev rule'
+        return new LineError('denied', `not allowed to write ${path}: ${remedy}`)
+      }
       return new LineError('denied', await explainDenied(path))
     case EBUSY: {
+      if (isGuard) {
+        const remedy = 'stop that one, or wait until it has made it safe'
+        return new LineError('busy', `another clasp-edge looks after ${path}: ${remedy}`)
+      }
       const who = place?.consumer || 'another program'
       return new LineError('busy', `${line} is in use by ${who}: stop it, or take another line`)
     }

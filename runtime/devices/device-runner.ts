@@ -82,7 +82,10 @@ export class DeviceRunner {
     this.backOff = new BackOff({ baseMs: FIRST_RETRY_MS, capMs: kind.retryMs ?? LAST_RETRY_MS, random: parts.random })
     const specs = kind.signals(entry.options)
     const owner = {
-      onWrite: (key: string, value: Plain) => this.commands.onWrite(key, value),
+      onWrite: (key: string, value: Plain) => {
+        // What is safe during a stop is the last word.
+        if (!this.isStopped) this.commands.onWrite(key, value)
+      },
       onSimulated: (name: string, value: Plain) => this.onSimulated(name, value),
       ...(tracksOwner(entry) && { onWriter: (id: string) => this.commands.onWriter(id) }),
     }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { compile } from '../../.scripts/native.mjs'
+import { explainOpenFailure } from '../../devices/io/line-failure.ts'
 import { LineHolder } from '../../devices/io/line-holder.ts'
 import type { Lines, OutputRequest } from '../../devices/io/lines.ts'
 import { connect } from '../../runtime/client/connect.ts'
@@ -20,6 +21,7 @@ import { until } from '../until.ts'
 import { FakeChip, fakeHolder } from './holder.ts'
 import { Mcp23017Chip } from './i2c/mcp23017-chip.ts'
 import { Scene } from './scene.ts'
+import { ModbusSlaves } from './serial/modbus-slaves.ts'
 
 /** Registers of an MCP23017: directions and output latch of port A. */
 const IODIRA = 0x00
@@ -247,4 +249,56 @@ devices:
   })
   await until(() => actual.get('/relay/pump/actual') === false, 'the pump going off')
   assert.equal(actual.get('/relay/lamp/actual'), true)
+})
+
+test('what clients write during a stop does not undo the safe values', async (t) => {
+  const slaves = new ModbusSlaves()
+  slaves.set(1, 'holding', 0, 0)
+  const scene = await Scene.start(
+    t,
+    `- {name: plant, kind: modbus, port: /dev/ttyX, simulate: false, registers: [{name: speed, register: 0, access: rw, safe: 0}]}`,
+    {
+      prepare: ({ serial }) => {
+        serial.onWritten = (port, bytes) => {
+          const answer = slaves.hear(bytes)
+          if (answer !== null) serial.feed(port, answer)
+        }
+      },
+    },
+  )
+  await scene.pass(500, 10)
+  await scene.set('/modbus/plant/speed', 40)
+  await scene.pass(500, 10)
+  assert.equal(slaves.get(1, 'holding', 0), 40)
+  const stopped = scene.stop()
+  for (let i = 0; i < 10; i++) {
+    await scene.set('/modbus/plant/speed', 40 + i)
+    await scene.pass(20, 1)
+  }
+  await scene.pass(3000, 50)
+  await stopped
+  assert.equal(slaves.get(1, 'holding', 0), 0)
+})
+
+test('a file that one router looks after is not taken by another one, and who may not write it hears of no GPIO', async (t) => {
+  const chip = new FakeChip(t, ['GPIO0'])
+  process.env.CLASP_IO_FAKE = chip.root
+  const holders = [0, 1].map(() => {
+    const holder = new LineHolder({ program: fakeHolder(), clock: systemClock, watchdogMs: 5000, lingerMs: 0 })
+    t.after(() => holder.stop())
+    return holder
+  })
+  const path = join(chip.root, 'duty_cycle')
+  writeFileSync(path, '7\n')
+  const request = { path, safe: '0\n', onForced: () => {}, onLost: () => {} }
+  const guard = await holders[0].guard(request)
+  await assert.rejects(holders[1].guard(request), /another clasp-edge looks after .*duty_cycle/)
+  assert.equal(readFileSync(path, 'latin1'), '7\n')
+  await guard.close()
+  assert.equal(readFileSync(path, 'latin1'), '0\n')
+  await (await holders[1].guard(request)).close()
+  const place = { chip: path, offset: -1, consumer: '' }
+  const { message } = await explainOpenFailure(path, place, constants.errno.EACCES)
+  assert.match(message, /not allowed to write .*duty_cycle: give it to the user/)
+  assert.doesNotMatch(message, /gpio/)
 })

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,6 +118,12 @@ static void open_guard(uint16_t handle, reader *r) {
   fd = open(path, O_WRONLY | O_CLOEXEC);
   if (fd < 0) {
     tell_failed(handle, errno);
+    return;
+  }
+  /* Two that make it safe would undo what the other one's router sets. */
+  if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    close(fd);
+    tell_failed(handle, EBUSY);
     return;
   }
   l->kind = GUARD;

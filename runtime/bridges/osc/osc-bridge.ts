@@ -122,7 +122,7 @@ class OscBridge implements RunningBridge {
     if (packet.kind === 'fault') {
       this.drop('packet', `${name}: ${packet.problem}`)
     } else if (this.udp !== undefined && this.isWelcome(packet, name)) {
-      this.inbound.receive(this.peers.learn(address, port, new UdpLink(this.udp, port, address)), packet)
+      this.accept(this.peers.learn(address, port, new UdpLink(this.udp, port, address)), packet)
     }
   }
 
@@ -145,7 +145,7 @@ class OscBridge implements RunningBridge {
         }
         const packet = this.decoder.decode(bytes, start, end)
         isTrusted = packet.kind !== 'fault' && this.isWelcome(packet, name)
-        if (isTrusted && packet.kind !== 'fault') this.inbound.receive(peer, packet)
+        if (isTrusted && packet.kind !== 'fault') this.accept(peer, packet)
       },
       onDrained: () => peer.resume(),
       onBroken: () => this.drop('framing', `${name}: this is not ${tcp.framing}: see tcp.framing`),
@@ -165,6 +165,10 @@ class OscBridge implements RunningBridge {
       this.drop('packet', `${peer.name}: ${packet.problem}`)
       return
     }
+    this.accept(peer, packet)
+  }
+
+  private accept(peer: OscPeer, packet: OscPacket): void {
     peer.heardAt = this.context.clock.now()
     this.inbound.receive(peer, packet)
     this.announceTimer ??= this.context.clock.timer(ANNOUNCE_EVERY_MS, () => this.announce())
