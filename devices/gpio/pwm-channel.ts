@@ -40,17 +40,23 @@ export async function openPwm(context: DeviceContext, request: PwmRequest): Prom
     await appears(join(own, 'duty_cycle'), context.clock)
   }
   const pwm = new SysfsPwm(own, context.lost)
-  // A period shorter than the duty of before is refused.
-  await put(join(own, 'duty_cycle'), '0')
-  await put(join(own, 'period'), String(safe.periodNs))
-  await put(join(own, 'duty_cycle'), String(safe.dutyNs))
-  await put(join(own, 'enable'), '1')
+  // Nothing is changed before it is clear that nobody else looks after it.
   pwm.guard = await context.lines.guard({
     path: join(own, 'duty_cycle'),
     safe: `${safe.dutyNs}\n`,
     onForced,
     onLost: context.lost,
   })
+  try {
+    // A period shorter than the duty of before is refused.
+    await put(join(own, 'duty_cycle'), '0')
+    await put(join(own, 'period'), String(safe.periodNs))
+    await put(join(own, 'duty_cycle'), String(safe.dutyNs))
+    await put(join(own, 'enable'), '1')
+  } catch (error) {
+    await pwm.close()
+    throw error
+  }
   pwm.safeShare = safe.dutyNs / safe.periodNs
   pwm.periodNs = safe.periodNs
   return pwm

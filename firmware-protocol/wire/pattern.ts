@@ -50,11 +50,14 @@ export class Pattern {
   /** No wildcard: it matches one address only. */
   readonly isExact: boolean
   private readonly segments: readonly PatternSegment[]
+  /** Of `/a/b/**`, which is what most subscriptions are: `/a/b`. */
+  private readonly prefix: string | null
 
   private constructor(text: string) {
     this.text = text
     this.segments = segmentsOf(text).map(compileSegment)
     this.isExact = !text.includes('*')
+    this.prefix = text.endsWith('/**') && text.indexOf('*') === text.length - 2 ? text.slice(0, -3) : null
   }
 
   /** The pattern, or what is wrong with it. */
@@ -64,6 +67,10 @@ export class Pattern {
 
   matches(address: string): boolean {
     if (this.isExact) return address === this.text
+    const { prefix } = this
+    if (prefix !== null) {
+      return address.startsWith(prefix) && (address.length === prefix.length || address[prefix.length] === '/')
+    }
     return alignedMatch(this.segments, segmentsOf(address), segmentMatches)
   }
 }

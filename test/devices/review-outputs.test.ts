@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { compile } from '../../.scripts/native.mjs'
 import { explainOpenFailure } from '../../devices/io/line-failure.ts'
 import { LineHolder } from '../../devices/io/line-holder.ts'
-import type { Lines, OutputRequest } from '../../devices/io/lines.ts'
+import { LineError, type Lines, type OutputRequest } from '../../devices/io/lines.ts'
 import { connect } from '../../runtime/client/connect.ts'
 import { parseConfig } from '../../runtime/config/load.ts'
 import { startDevices } from '../../runtime/devices/device-host.ts'
@@ -300,5 +300,26 @@ test('a file that one router looks after is not taken by another one, and who ma
   const place = { chip: path, offset: -1, consumer: '' }
   const { message } = await explainOpenFailure(path, place, constants.errno.EACCES)
   assert.match(message, /not allowed to write .*duty_cycle: give it to the user/)
-  assert.doesNotMatch(message, /gpio/)
+  assert.doesNotMatch(message, /gpiochip|SUBSYSTEM/)
+})
+
+test('a PWM that another router looks after is left as it is', async (t) => {
+  const sysfs = mkdtempSync(join(tmpdir(), 'clasp-pwm-'))
+  t.after(() => rmSync(sysfs, { recursive: true, force: true }))
+  const folder = join(sysfs, 'class/pwm/pwmchip0/pwm0')
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['duty_cycle', 'period', 'enable']) writeFileSync(join(folder, name), '4711\n')
+  const scene = await Scene.start(t, '- {name: fan, kind: pwm, simulate: false}', {
+    sysfs,
+    prepare: ({ lines }) => {
+      lines.guard = async ({ path }) => {
+        throw new LineError('busy', `another clasp-edge looks after ${path}`)
+      }
+    },
+  })
+  assert.deepEqual(
+    scene.devices.reports.map(({ state }) => state),
+    ['absent'],
+  )
+  assert.equal(readFileSync(join(folder, 'duty_cycle'), 'latin1'), '4711\n')
 })
