@@ -25,7 +25,7 @@ export interface LineHolderOptions extends HolderProcessOptions {
 }
 
 /** It answers within a millisecond. One that does not at all is stuck, and nobody looks after the lines. */
-const ANSWER_MS = 2000
+const ANSWER_MS = 5000
 const SAFE = ['off', 'on', 'hold', 'release'] as const
 const FORCED: readonly (ForcedReason | undefined)[] = [undefined, 'maxOn', 'watchdog', 'interlock']
 const BIAS = { asis: 0, up: LineFlag.pullUp, down: LineFlag.pullDown, none: LineFlag.biasDisabled }

@@ -127,8 +127,9 @@ export class RouterSession implements BridgeSession {
       this.session.send(message)
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error
-      // Too large for a frame.
+      // Too large for a frame: nothing comes of it.
       this.parts.counters.inDropped++
+      if (message.type === 'SET') this.answered(message.address)
     }
   }
 

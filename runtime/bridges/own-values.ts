@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { isSameValue } from './same-value.ts'
 
 /** More are never on their way: the router answers in the same turn. */
 const MAX_WAITING = 1024
@@ -22,7 +22,7 @@ export class OwnValues {
   takes(address: string, value: Value): boolean {
     const values = this.awaited.get(address)
     if (values === undefined) return false
-    const at = values.findIndex((own) => isSame(own, value))
+    const at = values.findIndex((own) => isSameValue(own, value))
     if (at < 0) return false
     // What was sent before it has been replaced or refused.
     values.splice(0, at + 1)
@@ -34,11 +34,4 @@ export class OwnValues {
   answered(address: string): void {
     this.awaited.delete(address)
   }
-}
-
-function isSame(a: Value, b: Value): boolean {
-  if (a.type !== b.type) return false
-  if (a.type === 'null' || b.type === 'null') return true
-  if (typeof a.value !== 'object') return Object.is(a.value, b.value)
-  return isDeepStrictEqual(a.value, b.value)
 }

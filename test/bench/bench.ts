@@ -11,6 +11,7 @@ import { benchDevices } from './devices.ts'
 import { benchDurable } from './durable.ts'
 import { benchFirmware } from './firmware.ts'
 import { type LoadOptions, type LoadResult, residentMb, runLoad } from './load.ts'
+import { benchMqtt } from './mqtt.ts'
 import { benchOsc } from './osc.ts'
 import type { PartRow } from './part-row.ts'
 import { HELLO, loadInChild, median, ROUNDS, startRouter, stopRouter } from './subject.ts'
@@ -91,6 +92,7 @@ const PARTS: Readonly<Record<string, (show: (row: PartRow) => void) => Promise<v
   firmware: benchFirmware,
   devices: benchDevices,
   osc: benchOsc,
+  mqtt: benchMqtt,
   artnet: benchArtNet,
 }
 

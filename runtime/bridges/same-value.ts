@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import type { Value } from '../../firmware-protocol/wire/value.ts'
 
 /** Whether two values are the same, their wire types included. */
 export function isSameValue(a: Value, b: Value): boolean {
