@@ -96,8 +96,11 @@ export class OutputControl {
       return
     }
     const { maxOnMs } = this.rules
+    const lengthMs = maxOnMs > 0 ? Math.min(ms, maxOnMs) : ms
+    // One that has to stay off for a while yet begins later, and is as long.
+    const waitMs = this.actual ? 0 : Math.max(0, this.allowedAt - this.clock.now())
     this.write(true)
-    this.pattern = this.clock.timer(maxOnMs > 0 ? Math.min(ms, maxOnMs) : ms, () => this.want(false))
+    this.pattern = this.clock.timer(waitMs + lengthMs, () => this.want(false))
   }
 
   blink(onMs: number, offMs: number, count: number): void {

@@ -128,7 +128,7 @@ test('nothing of the devices is left after the stop', async (t) => {
 - {name: axis, kind: stepper, step: G, direction: H}
 - {name: tank, kind: ultrasonic, trigger: I, echo: J}
 - {name: fan, kind: pwm}
-- {name: gate, kind: servo, idle: 5s}`,
+- {name: gate, kind: servo, channel: 1, idle: 5s}`,
   )
   const before = scene.clock.pendingTimers
   for (const line of ['A', 'B', 'D', 'F']) await scene.drive(line, true)

@@ -323,3 +323,17 @@ test('a PWM that another router looks after is left as it is', async (t) => {
   )
   assert.equal(readFileSync(join(folder, 'duty_cycle'), 'latin1'), '4711\n')
 })
+
+test('a pulse that has to wait for the shortest time off is not lost', async (t) => {
+  const scene = await Scene.start(t, '- {name: door, kind: relay, line: D, maxSwitchHz: 0, minOff: 1s}')
+  await scene.set('/relay/door', true)
+  await scene.set('/relay/door', false)
+  await scene.publish('/relay/door/pulse', { ms: 300 })
+  const levels: boolean[] = []
+  for (let at = 0; at < 16; at++) {
+    await scene.pass(100)
+    levels.push(scene.lines.isOn('D'))
+  }
+  // On from 1000 to 1300 ms.
+  assert.deepEqual(levels.map(Number).join(''), '0000000001110000')
+})
