@@ -9,6 +9,7 @@ import { cli, folderWith, QUIET, RunningCommand, startRouter } from './run-cli.t
 test('run prints where to connect and what to try, and Ctrl-C ends it with 0 within two seconds', async (t) => {
   const router = await startRouter(t, `${QUIET}state: {selfInterval: 0s}\n`, ['--simulate'])
   assert.match(router.stdout, /^under test is running \(clasp-edge \d+\.\d+\.\d+, /)
+  await router.printed(/^ {2}.* set .*\n/m)
   const tries = [...router.stdout.matchAll(/^ {2}(?:node \S+|clasp-edge) (sub|set) (.*)$/gm)]
   assert.deepEqual(
     tries.map(([, command]) => command),

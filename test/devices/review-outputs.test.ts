@@ -337,3 +337,34 @@ test('a pulse that has to wait for the shortest time off is not lost', async (t)
   // On from 1000 to 1300 ms.
   assert.deepEqual(levels.map(Number).join(''), '0000000001110000')
 })
+
+test('an output chip that answers again is safe within two seconds, however long it was away', async (t) => {
+  const chip = new Mcp23017Chip()
+  const scene = await Scene.start(
+    t,
+    '- {name: plates, kind: mcp23017, simulate: false, pins: [{pin: A0, name: pump, direction: out}]}',
+    { prepare: ({ i2c }) => i2c.attach('1', 0x20, chip) },
+  )
+  await scene.set('/gpio/plates/pump', true)
+  assert.equal(chip.levels & 1, 1)
+  scene.i2c.detach('1', 0x20)
+  await scene.pass(120_000, 500)
+  assert.equal(scene.params.get('/gpio/plates/ok'), false)
+  scene.i2c.attach('1', 0x20, chip)
+  assert.equal(chip.levels & 1, 1)
+  await scene.pass(2000, 100)
+  assert.deepEqual([scene.params.get('/gpio/plates/ok'), chip.levels & 1], [true, 0])
+})
+
+test('an interlocked line waits for its dead time after it was opened, for nobody knows what the other one was', async (t) => {
+  const chip = new FakeChip(t, ['GPIO0', 'GPIO1'])
+  process.env.CLASP_IO_FAKE = chip.root
+  const holder = new LineHolder({ program: fakeHolder(), clock: systemClock, watchdogMs: 5000, lingerMs: 0 })
+  t.after(() => holder.stop())
+  const open = (line: string) =>
+    holder.output({ ...plainOutput, line, interlock: { name: 'blind', mode: 'exclusive', deadTimeMs: 1000 } })
+  const [up] = [await open('GPIO0'), await open('GPIO1')]
+  up.set(true)
+  assert.equal(await up.read(), false)
+  await until(() => chip.level(0) === '1', 'the end of the dead time')
+})

@@ -82,3 +82,37 @@ test('after a loss the levels stay, or a scene is told', async () => {
     assert.deepEqual(told().at(-1), { '/in/1/1': expected === 1 ? 200 : 10 })
   }
 })
+
+test('the last levels before a loss are told, and not that nobody asserts any more', async () => {
+  for (const lossHold of [0, 500]) {
+    const { input, source, pass, told } = inputScene({ lossHold })
+    const a = source('a')
+    input.frame(a, Uint8Array.of(200))
+    await pass(0)
+    // Within the pause between two params.
+    await pass(30)
+    input.frame(a, Uint8Array.of(210))
+    input.close(a)
+    await pass(1000)
+    assert.deepEqual(told(), [{ '/in/1/1': 200 }, { '/in/1/1': 210 }])
+  }
+})
+
+test('so they are where the source falls silent', async () => {
+  const { input, source, pass, told } = inputScene({}, 60, 10_000)
+  const a = source('a')
+  input.frame(a, Uint8Array.of(200))
+  await pass(0)
+  await pass(30)
+  input.frame(a, Uint8Array.of(210))
+  await pass(1000)
+  assert.deepEqual(told(), [{ '/in/1/1': 200 }, { '/in/1/1': 210 }])
+})
+
+test('what the router still knows of an earlier time is corrected by the first frame', async () => {
+  const { input, source, pass, told, router } = inputScene()
+  router.update('/in/1/2', { type: 'i64', value: 200 }, 'param', { isInitial: true })
+  input.frame(source('a'), Uint8Array.of(7, 0, 0))
+  await pass(0)
+  assert.deepEqual(told(), [{ '/in/1/1': 7, '/in/1/2': 0 }])
+})

@@ -7,6 +7,7 @@ import { type InputSettings, InputUniverse } from '../../../runtime/bridges/ligh
 import { LightingOutputs } from '../../../runtime/bridges/lighting/lighting-outputs.ts'
 import type { Scene } from '../../../runtime/bridges/lighting/look.ts'
 import type { OutputSettings } from '../../../runtime/bridges/lighting/output-universe.ts'
+import type { Scale } from '../../../runtime/bridges/lighting/slot-value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 
 export const int = (value: number): Value => ({ type: 'i64', value })
@@ -51,7 +52,12 @@ export interface Sent {
 }
 
 /** Outputs on a clock that stands still; `frames` are what they have sent. */
-export function outputScene(settings: Partial<OutputSettings> = {}, scenes: Scene[] = [], repeats = 0) {
+export function outputScene(
+  settings: Partial<OutputSettings> = {},
+  scenes: Scene[] = [],
+  repeats = 0,
+  scale: Scale = 'auto',
+) {
   const clock = new SteppedClock()
   const router = new Told()
   const frames: Sent[] = []
@@ -69,7 +75,7 @@ export function outputScene(settings: Partial<OutputSettings> = {}, scenes: Scen
   const outputs = new LightingOutputs({
     context: { namespace: '/x/y', router, clock, counters, problem: (code) => problems.push(code) },
     form: { first: 0, last: 32_767, isSplit: true },
-    scale: 'auto',
+    scale,
     scenes,
     pace: { periodMs: 25, keepAliveMs: 900, repeats },
     outputs: [

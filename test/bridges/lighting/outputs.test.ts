@@ -155,3 +155,47 @@ test('what comes in on another universe is merged into an output', async () => {
   await pass(25)
   assert.deepEqual(frames.at(-1)?.levels, [60, 0, 0, 0])
 })
+
+test('a look that is to stay as it is sends nothing at the start', async () => {
+  const { frames, pass } = outputScene({ onStart: 'hold' })
+  await pass(5000)
+  assert.equal(frames.length, 0)
+})
+
+test('the level at which a fade arrived means the same level later, whatever the scale', async () => {
+  for (const scale of ['normalized', 'auto', 'raw'] as const) {
+    const { router, frames, pass } = outputScene({}, [], 0, scale)
+    const half = scale === 'raw' ? int(128) : float(128 / 255)
+    const halfOfPair = scale === 'raw' ? int(0x8001) : float(0x8001 / 65_535)
+    router.update('/x/y/0/1/fade', map({ to: half, ms: int(100) }), 'event')
+    router.update('/x/y/0/2/16/fade', map({ to: halfOfPair, ms: int(100) }), 'event')
+    await pass(200)
+    assert.deepEqual(frames.at(-1)?.levels, [128, 0x80, 0x01, 0], scale)
+    const later = outputScene({}, [], 0, scale)
+    for (const { address, value } of router.bundles.flat()) later.router.update(address, value)
+    await later.pass(0)
+    assert.deepEqual(later.frames.at(-1)?.levels, [128, 0x80, 0x01, 0], scale)
+  }
+})
+
+test('at the end a fade stays where it is, and the router knows', async () => {
+  const { router, pass, outputs } = outputScene()
+  router.update('/x/y/0/1', int(100))
+  await pass(0)
+  router.update('/x/y/0/1/fade', map({ to: int(200), ms: int(1000) }), 'event')
+  router.update('/x/y/17/1', int(1))
+  await pass(500)
+  outputs.stop()
+  assert.deepEqual(router.bundles, [[{ address: '/x/y/0/1', value: int(150) }]])
+})
+
+test('a gesture that ends without a value and a stream without samples release nothing', async () => {
+  const { router, frames, pass } = outputScene()
+  router.update('/x/y/0/1', int(100))
+  await pass(25)
+  router.update('/x/y/0/1', { type: 'null' }, 'gesture', { phase: 'end' })
+  router.update('/x/y/0', { type: 'null' }, 'gesture', { phase: 'end' })
+  router.update('/x/y/0/1', { type: 'null' }, 'stream', { samples: [] })
+  await pass(500)
+  assert.equal(frames.length, 1)
+})

@@ -74,6 +74,13 @@ test('addresses name universes, slots, pairs and fades; all else is refused', ()
   assert.equal(parseSlotAddress('1/2/3', { first: 1, last: 63_999 }), undefined)
   assert.equal(parseSlotAddress('0', { first: 1, last: 63_999 }), undefined)
   assert.equal(parseSlotAddress('9', { first: 0, last: 0, shortUniverse: 0 })?.channel, 9)
+  // Channel 16 of the universe, and not the pair at the channel that has the number of the universe.
+  for (const shortUniverse of [0, 1]) {
+    const short = { first: shortUniverse, last: shortUniverse, shortUniverse }
+    const found = parseSlotAddress(`${shortUniverse}/16`, short)
+    assert.deepEqual([found?.channel, found?.isPair], [16, false])
+    assert.deepEqual(parseSlotAddress('7/16', short)?.isPair, true)
+  }
 })
 
 test('channels and looks are written as consoles write them', () => {

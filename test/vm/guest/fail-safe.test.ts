@@ -34,6 +34,16 @@ async function switchAll(product: Product, chip: SimulatedChip): Promise<void> {
   assert.equal(chip.levels(), UNSAFE)
 }
 
+/** Nobody drives the line. */
+async function followsPull(chip: SimulatedChip, name: string, ...levels: boolean[]): Promise<void> {
+  for (const isHigh of levels) {
+    await until(() => {
+      chip.pull(name, isHigh)
+      return chip.level(name) === isHigh
+    }, 'high impedance')
+  }
+}
+
 for (const [title, prefix, signal] of [
   ['is killed', 'KILL', 'SIGKILL'],
   ['hangs', 'STOP', 'SIGSTOP'],
@@ -42,6 +52,7 @@ for (const [title, prefix, signal] of [
     const { names, settings } = outputs(prefix)
     const chip = new SimulatedChip(t, names)
     const product = await Product.start(t, settings)
+    await followsPull(chip, names[3], true, false)
     await switchAll(product, chip)
     const startedAt = performance.now()
     product.child.kill(signal)
@@ -50,12 +61,7 @@ for (const [title, prefix, signal] of [
     t.diagnostic(`safe after ${ms.toFixed(1)} ms`)
     // 100 ms on a processor; this one is computed.
     assert.ok(ms < 1000)
-    for (const isHigh of [false, true]) {
-      await until(() => {
-        chip.pull(names[3], isHigh)
-        return chip.level(names[3]) === isHigh
-      }, 'high impedance')
-    }
+    await followsPull(chip, names[3], false, true)
   })
 }
 
