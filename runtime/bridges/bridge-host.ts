@@ -32,7 +32,11 @@ export interface BridgeParts {
 export class BridgeHost {
   private readonly parts: BridgeParts
   private readonly runners = new Map<string, BridgeRunner>()
+  private wanted: readonly BridgeEntry[] = []
+  /** They are to be stopped, even where the same entry is wanted again meanwhile. */
+  private readonly condemned = new Set<BridgeRunner>()
   private work: Promise<void> = Promise.resolve()
+  private isStopped = false
 
   constructor(parts: BridgeParts) {
     this.parts = parts
@@ -47,23 +51,41 @@ export class BridgeHost {
    * Resolves when each was tried once.
    */
   apply(entries: readonly BridgeEntry[]): Promise<void> {
-    this.work = this.work.then(() => this.change(entries))
+    if (this.isStopped) return this.work
+    this.wanted = entries
+    // What is on its way and not wanted any more does not keep the others waiting.
+    for (const runner of this.gone()) {
+      this.condemned.add(runner)
+      runner.giveUp()
+    }
+    const change = () => this.change()
+    this.work = this.work.then(change, change)
     return this.work
   }
 
   /** Foreign sides have their safe states, and all is closed, when it resolves. */
   stop(): Promise<void> {
-    return this.apply([])
+    const stopped = this.apply([])
+    this.isStopped = true
+    return stopped
   }
 
-  private async change(entries: readonly BridgeEntry[]): Promise<void> {
-    const gone = [...this.runners.values()].filter(
-      ({ entry }) => !entries.some((wanted) => isDeepStrictEqual(wanted, entry)),
+  private gone(): BridgeRunner[] {
+    return [...this.runners.values()].filter(
+      (runner) => this.condemned.has(runner) || !this.wanted.some((wanted) => isDeepStrictEqual(wanted, runner.entry)),
     )
+  }
+
+  /** Of several that wait for their turn each makes true what is wanted by then. */
+  private async change(): Promise<void> {
+    const gone = this.gone()
     // Ports and paths are free before others take them.
     await Promise.all(gone.map((runner) => runner.stop()))
-    for (const { entry } of gone) this.runners.delete(entry.id)
-    const added = entries.filter(({ id }) => !this.runners.has(id))
+    for (const runner of gone) {
+      this.condemned.delete(runner)
+      this.runners.delete(runner.entry.id)
+    }
+    const added = this.wanted.filter(({ id }) => !this.runners.has(id))
     await Promise.all(added.map((entry) => this.add(entry)))
   }
 

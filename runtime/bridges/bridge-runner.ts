@@ -80,6 +80,8 @@ export class BridgeRunner {
   private problemAt = Number.NEGATIVE_INFINITY
   private toldAt = Number.NEGATIVE_INFINITY
   private isWanted = false
+  /** While it is being opened: it is to be over soon. */
+  private giveUpOpening: (() => void) | null = null
 
   constructor(entry: BridgeEntry, kind: BridgeKind, parts: RunnerParts) {
     this.entry = entry
@@ -109,13 +111,19 @@ export class BridgeRunner {
 
   /** All that it opened is closed when it resolves. The entry stays, and its status can be seen. */
   pause(): Promise<void> {
-    this.isWanted = false
-    this.retry?.cancel()
+    this.giveUp()
     return this.afterwards(async () => {
       this.enter('stopping', '')
       await this.close()
       this.enter('stopped', '')
     })
+  }
+
+  /** A foreign side that does not answer is waited for no longer: it is about to be paused or stopped. */
+  giveUp(): void {
+    this.isWanted = false
+    this.retry?.cancel()
+    this.giveUpOpening?.()
   }
 
   async stop(): Promise<void> {
@@ -131,6 +139,7 @@ export class BridgeRunner {
 
   private async open(): Promise<void> {
     if (!this.isWanted || this.bridge !== null) return
+    this.retry?.cancel()
     const { parts, entry } = this
     this.enter('starting', '')
     const aborter = new AbortController()
@@ -148,7 +157,7 @@ export class BridgeRunner {
     this.session = session
     try {
       const open = await this.kind.load()
-      this.bridge = await open(this.context(aborter, session))
+      this.bridge = await this.openedInTime(open(this.context(aborter, session)), aborter)
     } catch (error) {
       aborter.abort()
       await this.close()
@@ -157,7 +166,28 @@ export class BridgeRunner {
     }
     this.openedAt = parts.clock.now()
     // It may have said meanwhile that it works in part, or that it is lost.
-    if (this.state === 'starting') this.enter('running', '')
+    if (this.state === 'starting' && !aborter.signal.aborted) this.enter('running', '')
+  }
+
+  /** Rejects when it is given up and the bridge does not end what it does in time; if it opens later, it is stopped then. */
+  private async openedInTime(opening: Promise<RunningBridge>, aborter: AbortController): Promise<RunningBridge> {
+    let deadline: Timer | undefined
+    const late = new Promise<never>((_, reject) => {
+      this.giveUpOpening = () => {
+        this.giveUpOpening = null
+        aborter.abort()
+        deadline = this.parts.clock.timer(STOP_DEADLINE_MS, () => reject(new Error('it was stopped while it opened')))
+      }
+    })
+    try {
+      return await Promise.race([opening, late])
+    } catch (error) {
+      opening.then((bridge) => bridge.stop()).catch(() => {})
+      throw error
+    } finally {
+      this.giveUpOpening = null
+      deadline?.cancel()
+    }
   }
 
   private context(aborter: AbortController, session: RouterSession): BridgeContext {

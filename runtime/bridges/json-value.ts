@@ -8,6 +8,8 @@ const TELLING_NUMBER = /\d[.eE]|\d{16}/
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 /** Stands in for such numbers while JSON.parse runs; who sends it on purpose gets a number. */
 const NUMBER_KEY = '\u0000'
+/** Sign and digits of the longest i64; longer ones take their time as BigInt. */
+const I64_CHARACTERS = 20
 const I64_MIN = -(2n ** 63n)
 const I64_MAX = 2n ** 63n - 1n
 
@@ -56,7 +58,12 @@ function numberValue(value: number): Value {
 }
 
 function writtenNumber(text: string): Value {
-  return /[.eE]/.test(text) ? { type: 'f64', value: Number(text) } : wholeValue(BigInt(text))
+  const isFloat = text.length > I64_CHARACTERS || /[.eE]/.test(text)
+  if (!isFloat) return wholeValue(BigInt(text))
+  const value = Number(text)
+  // Beyond what a Float can be, or no number at all.
+  if (!Number.isFinite(value)) throw new RangeError('a number is too large')
+  return { type: 'f64', value }
 }
 
 function wholeValue(value: bigint): Value {

@@ -45,7 +45,7 @@ const KEEP_ALIVE_MS = 5000
 
 /** Rejects with a ListenError that names port and remedy, or an error that names the file for TLS. */
 export async function openWebPlace(
-  { web }: Pick<BridgeContext, 'web'>,
+  { web, log }: Pick<BridgeContext, 'web' | 'log'>,
   { listen, host, tls }: WebPlaceOptions,
 ): Promise<WebPlace> {
   if (listen === 0) {
@@ -68,11 +68,15 @@ export async function openWebPlace(
     socket.once('close', () => sockets.delete(socket))
   })
   server.on('upgrade', (request, socket: Socket, head) => {
+    // HTTP listens no more, and whoever takes it over does not yet: a reset would end the process.
+    socket.on('error', () => socket.destroy())
     const route = routes.findUpgrade((request.url ?? '').split('?', 1)[0])
     if (route !== undefined) route(request, socket, head)
     else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
   })
   await listening(server, listen, host)
+  // Such as too many open files: the next one may be accepted.
+  server.on('error', (error) => log.warn('a connection could not be accepted', { port: listen, error: error.message }))
   return {
     surface: routes,
     port: listen,

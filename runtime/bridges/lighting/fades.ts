@@ -33,6 +33,13 @@ export class Fades {
     if (this.running.get(index - 1)?.isPair) this.running.delete(index - 1)
   }
 
+  /** Hands back those that were running. */
+  end(): Fade[] {
+    const fades = [...this.running.values()]
+    this.running.clear()
+    return fades
+  }
+
   /** Writes the levels of this moment, and hands back those that have arrived. */
   advance(now: number, write: (fade: Fade, level: number) => void): Fade[] {
     const arrived: Fade[] = []

@@ -62,6 +62,8 @@ export class InputUniverse implements Paced {
   private lastFrameAt = NEVER
   private lookAt = NEVER
   private isLost = true
+  /** Of what the router knows from an earlier time, which the first frame corrects. */
+  private forgetKnown: (() => void) | null
 
   constructor(parts: InputParts) {
     this.parts = parts
@@ -71,6 +73,10 @@ export class InputUniverse implements Paced {
     this.base = `${parts.namespace}/${universe}`
     for (let channel = 1; channel <= SLOTS; channel++) this.addresses.push(`${this.base}/${channel}`)
     if (initial === 'all') this.told.fill(-1)
+    this.forgetKnown = parts.router.subscribe(`${this.base}/*`, ({ address }) => {
+      const at = this.addresses.indexOf(address)
+      if (at >= 0) this.told[at] = -1
+    })
     parts.frames.add(this)
   }
 
@@ -81,6 +87,8 @@ export class InputUniverse implements Paced {
 
   frame(source: Source, data: Uint8Array): void {
     const now = this.parts.time.now()
+    this.forgetKnown?.()
+    this.forgetKnown = null
     this.universe.frame(source, data, now)
     this.lastFrameAt = now
     this.lookAt = NEVER
@@ -95,6 +103,7 @@ export class InputUniverse implements Paced {
   alive(source: Source): void {
     this.lastFrameAt = this.parts.time.now()
     source.lastAt = this.lastFrameAt
+    this.due()
   }
 
   /** Priorities of its sources have changed. */
@@ -105,14 +114,16 @@ export class InputUniverse implements Paced {
   /** A source has said goodbye. */
   close(source: Source): void {
     const now = this.parts.time.now()
+    this.tellWaiting(now)
     this.universe.close(source)
     this.afterSourcesLeft(now)
     this.due()
   }
 
   run(now: number): void {
+    if (now >= Math.min(this.universe.expiresAt, this.lossAt)) this.tellWaiting(now)
     if (this.universe.expire(now) > 0) this.afterSourcesLeft(now)
-    else if (!this.isLost && now >= this.lastFrameAt + this.parts.lossMs) this.lose(now)
+    else if (now >= this.lossAt) this.lose(now)
     if (now >= this.lookAt - 1) this.showLoss()
     if (now >= this.channelsAt - 1) this.tellChannels(now, this.universe.levels)
     this.due()
@@ -126,9 +137,17 @@ export class InputUniverse implements Paced {
     this.due()
   }
 
+  private get lossAt(): number {
+    return this.isLost ? NEVER : this.lastFrameAt + this.parts.lossMs
+  }
+
+  /** Whoever goes leaves its last levels: those that the rate has kept back so far, too. */
+  private tellWaiting(now: number): void {
+    if (this.channelsAt !== NEVER) this.tellChannels(now, this.universe.levels)
+  }
+
   private due(): void {
-    const lossAt = this.isLost ? NEVER : this.lastFrameAt + this.parts.lossMs
-    const dueAt = Math.min(this.channelsAt, this.lookAt, lossAt, this.universe.expiresAt)
+    const dueAt = Math.min(this.channelsAt, this.lookAt, this.lossAt, this.universe.expiresAt)
     const isEarlier = dueAt < this.dueAt
     this.dueAt = dueAt
     if (isEarlier) this.parts.frames.wake(this)

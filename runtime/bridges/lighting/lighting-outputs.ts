@@ -5,7 +5,7 @@ import { FrameClock } from './frame-clock.ts'
 import type { Scene } from './look.ts'
 import { type OutputSettings, OutputUniverse, type Pace } from './output-universe.ts'
 import { type AddressForm, parseSlotAddress, SLOTS, type SlotAddress } from './slot-address.ts'
-import { pairOf, type Scale, slotOf, slotOfNumber } from './slot-value.ts'
+import { levelValue, pairOf, type Scale, slotOf, slotOfNumber } from './slot-value.ts'
 
 const MAX_FADE_MS = 24 * 3600 * 1000
 
@@ -72,6 +72,8 @@ export class LightingOutputs {
     this.unsubscribe()
     this.frames.stop()
     for (const output of this.byNumber.values()) {
+      const fades = output.endFades()
+      if (fades.length > 0) this.tellArrived(output, fades)
       const look = output.stopLook()
       if (look !== null) this.parts.send(output.settings.universe, look)
     }
@@ -96,7 +98,7 @@ export class LightingOutputs {
       this.refuse('universe', `${update.address}: universe ${target.universe} is not among the outputs of this bridge`)
     } else if (target.isFade) {
       if (update.signal === 'event') this.fade(output, target, update)
-    } else if (update.signal !== 'event' && update.signal !== 'timeline') {
+    } else if (update.signal !== 'event' && update.signal !== 'timeline' && !isEmpty(update)) {
       if (!this.write(output, target, update))
         this.refuse('value', `${update.address}: ${update.value.type} is no level`)
     }
@@ -210,7 +212,7 @@ export class LightingOutputs {
     let length = 0
     for (const { index, isPair, isWhole, to } of fades) {
       if (isWhole) length = Math.max(length, index + 1)
-      else items.push({ address: `${base}/${index + 1}${isPair ? '/16' : ''}`, value: { type: 'i64', value: to } })
+      else items.push({ address: `${base}/${index + 1}${isPair ? '/16' : ''}`, value: levelValue(to, isPair, this.parts.scale) })
     }
     if (length > 0) {
       items.push({ address: base, value: { type: 'bytes', value: output.ownLevels.slice(0, length) } })
@@ -222,4 +224,9 @@ export class LightingOutputs {
     this.parts.context.counters.outDropped++
     this.parts.context.problem(code, message)
   }
+}
+
+/** A gesture may end without a value, and a stream may have no samples: neither releases a slot. */
+function isEmpty({ signal, value, samples }: Update): boolean {
+  return samples === undefined ? signal === 'gesture' && value.type === 'null' : samples.length === 0
 }

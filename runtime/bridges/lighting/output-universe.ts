@@ -69,9 +69,9 @@ export class OutputUniverse implements Paced {
     const own = this.universe.open('clasp', { priority, timeoutMs: NEVER, isSparse: true }, time.now())
     if (own === undefined) throw new Error('a new universe has room for a source')
     this.own = own
-    if (onStart !== 'lazy') {
-      const look = lookLevels(onStart, scenes, universe)
-      if (look !== null) this.sent.set(look)
+    const look = onStart === 'lazy' ? null : lookLevels(onStart, scenes, universe)
+    if (look !== null) {
+      this.sent.set(look)
       this.isStarted = true
       this.dueAt = time.now()
       this.repeatAt = this.dueAt
@@ -153,6 +153,14 @@ export class OutputUniverse implements Paced {
     const fadeAt = this.fades.isRunning ? (isFrame ? this.allowedAt : now + pace.periodMs) : NEVER
     const lossAt = this.mayBeLost ? this.lostAt + settings.lossHold : NEVER
     this.dueAt = Math.min(fadeAt, this.repeatAt, this.universe.expiresAt, lossAt)
+  }
+
+  /** Ends fades where they are, and hands these back as if they had arrived. */
+  endFades(): Fade[] {
+    return this.fades.end().map((fade) => {
+      const { index, isPair } = fade
+      return { ...fade, to: isPair ? this.level(index) * 256 + this.level(index + 1) : this.level(index) }
+    })
   }
 
   /** The last levels to be sent; null: none are. */

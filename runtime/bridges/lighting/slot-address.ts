@@ -39,7 +39,9 @@ export function parseSlotAddress(rest: string, form: AddressForm): SlotAddress |
     numbers.push(Number(level))
   }
   const { shortUniverse } = form
-  if (shortUniverse !== undefined && (numbers.length === 1 || (numbers.length === 2 && numbers[1] === 16))) {
+  // Behind the number of the universe, 16 is a channel.
+  const isShortPair = numbers.length === 2 && numbers[1] === 16 && numbers[0] !== shortUniverse
+  if (shortUniverse !== undefined && (numbers.length === 1 || isShortPair)) {
     return whole(shortUniverse, numbers, 0, isFade, form)
   }
   // The third number of a split one is at most 15: 16 can only mean a pair.

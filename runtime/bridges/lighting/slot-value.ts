@@ -27,6 +27,12 @@ export function valueOfSlot(level: number, isNormalized: boolean): Value {
   return isNormalized ? { type: 'f64', value: level / FULL } : { type: 'i64', value: level }
 }
 
+/** The value that means this level of a slot or a pair on that scale. */
+export function levelValue(level: number, isPair: boolean, scale: Scale): Value {
+  if (scale !== 'normalized') return { type: 'i64', value: level }
+  return { type: 'f64', value: level / (isPair ? FULL_16 : FULL) }
+}
+
 /** A bare number, as samples of streams are: whole ones cannot be told from fractions, so they count as fractions. */
 export function slotOfNumber(value: number, scale: Scale): number {
   return numberLevel(value, false, scale, FULL)

@@ -47,6 +47,7 @@ export class BrokerConnection implements SessionConnection {
   private readonly writer: PacketWriter
   private isConnecting = false
   private hasSpoken = false
+  private mayKeepSession = false
   /** Packets that came right behind CONNECT. */
   private held: Packet[] = []
   private keepAliveMs = 0
@@ -88,6 +89,7 @@ export class BrokerConnection implements SessionConnection {
     this.keepAliveMs = (connack.properties?.serverKeepAlive ?? keepalive) * 1000
     this.will = willOf(packet, session.clientId)
     this.willDelaySeconds = will?.properties?.willDelayInterval ?? 0
+    this.mayKeepSession = (properties?.sessionExpiryInterval ?? 0) > 0
     this.send(connack)
   }
 
@@ -266,9 +268,15 @@ export class BrokerConnection implements SessionConnection {
   }
 
   private onDisconnect(session: BrokerSession, { reasonCode = 0, properties }: IDisconnectPacket): void {
-    const expiry = properties?.sessionExpiryInterval
-    if (expiry !== undefined) session.expirySeconds = limitExpiry(expiry, this.broker.options)
-    this.finish(reasonCode !== DisconnectReason.withWill)
+    const expiry = properties?.sessionExpiryInterval ?? 0
+    if (expiry > 0 && !this.mayKeepSession) {
+      this.fault('DISCONNECT keeps a session that CONNECT did not')
+      return
+    }
+    if (properties?.sessionExpiryInterval !== undefined) {
+      session.expirySeconds = limitExpiry(expiry, this.broker.options)
+    }
+    this.finish(reasonCode === DisconnectReason.normal)
   }
 
   private fault(what: string): void {

@@ -24,6 +24,7 @@ const ACKS = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const
 /** Flags that the header of each acknowledgement must have: only PUBREL has one. */
 const ACK_FLAGS = [0, 0, 2, 0]
 const KNOWN_LEVELS = [3, 4, 5]
+const ABOVE_ZERO = ['receiveMaximum', 'maximumPacketSize', 'subscriptionIdentifier']
 
 /**
  * Packets of one client. PUBLISH without properties and short acknowledgements are read here, for they are most of the
@@ -74,14 +75,14 @@ export class PacketDecoder {
       if (messageId === 0) return new Malformed('packet id 0')
       at += 2
     }
-    if (this.version === 5) {
-      if (at >= bytes.length) return new Malformed('no properties')
-      if (bytes[at++] !== 0) return this.parse(bytes)
-    }
     const topic = bytes.toString('utf8', bodyAt + 2, topicEnd)
     // The character that stands for wrong bytes may also be meant.
     if (topic.includes('\ufffd') && !isUtf8(bytes.subarray(bodyAt + 2, topicEnd))) {
       return new Malformed('a topic that is not UTF-8')
+    }
+    if (this.version === 5) {
+      if (at >= bytes.length) return new Malformed('no properties')
+      if (bytes[at++] !== 0) return this.parse(bytes)
     }
     return {
       cmd: 'publish',
@@ -107,8 +108,23 @@ export class PacketDecoder {
     const packet = this.parsed
     if (this.problem !== '') return new Malformed(this.problem)
     if (packet === undefined || rest > 0) return new Malformed('it ends too early')
-    return packet
+    const will = packet.cmd === 'connect' ? packet.will : undefined
+    const problem = propertiesProblem(packet.properties) ?? propertiesProblem(will?.properties)
+    return problem === undefined ? packet : new Malformed(problem)
   }
+}
+
+/** mqtt-packet makes null, -1 or nothing of what is cut off, and a list of what may come only once. */
+function propertiesProblem(properties: object | undefined): string | undefined {
+  if (properties === undefined) return undefined
+  for (const [name, value] of Object.entries(properties)) {
+    const isUser = name === 'userProperties'
+    if (!isUser && Array.isArray(value)) return `${name} comes twice`
+    const values: unknown[] = isUser ? Object.values(value).flat() : [value]
+    if (values.some((one) => one === null || one === undefined || one === -1)) return `${name} ends too early`
+    if (ABOVE_ZERO.includes(name) && value === 0) return `${name} is 0`
+  }
+  return undefined
 }
 
 export function versionOf({ protocolVersion }: Pick<IConnectPacket, 'protocolVersion'>): ProtocolVersion {

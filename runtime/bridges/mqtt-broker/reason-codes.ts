@@ -9,7 +9,7 @@ export const PublishReason = {
 export type PublishReason = (typeof PublishReason)[keyof typeof PublishReason]
 
 export const DisconnectReason = {
-  withWill: 0x04,
+  normal: 0x00,
   malformed: 0x81,
   protocolError: 0x82,
   serverBusy: 0x89,

@@ -107,12 +107,14 @@ class OscBridge implements RunningBridge {
     await this.udp?.close()
   }
 
-  private onDatagram(bytes: Buffer, { address, port }: RemoteInfo): void {
+  private onDatagram(bytes: Buffer, source: RemoteInfo): void {
+    const { address, port } = source
     const known = this.peers.find(address, port)
     if (known !== undefined) {
       this.receive(known, bytes, 0, bytes.length)
       return
     }
+    if (this.udp?.sends(source)) return
     const name = remoteAddress(address, port)
     if (!this.peers.isAllowed(address)) {
       this.drop('refused', `${name} is not in allow`)
@@ -134,24 +136,28 @@ class OscBridge implements RunningBridge {
       this.drop('refused', `${name} is not in allow`)
       return
     }
-    let isTrusted = this.context.options.token === undefined
     const stream: OscStream = new OscStream(socket, {
       framing: tcp.framing,
       clock: this.context.clock,
       onPacket: (bytes, start, end) => {
-        if (isTrusted) {
+        if (peer.isWelcome) {
           this.receive(peer, bytes, start, end)
           return
         }
         const packet = this.decoder.decode(bytes, start, end)
-        isTrusted = packet.kind !== 'fault' && this.isWelcome(packet, name)
-        if (isTrusted && packet.kind !== 'fault') this.accept(peer, packet)
+        if (packet.kind === 'fault') this.drop('packet', `${name}: ${packet.problem}`)
+        else if (this.isWelcome(packet, name)) {
+          peer.isWelcome = true
+          this.peers.changed()
+          this.accept(peer, packet)
+          peer.refreshAll(this.directory.params())
+        }
       },
       onDrained: () => peer.resume(),
       onBroken: () => this.drop('framing', `${name}: this is not ${tcp.framing}: see tcp.framing`),
       onClosed: () => this.peers.remove(peer),
     })
-    const peer = this.peers.connected(name, host, stream)
+    const peer = this.peers.connected(name, host, stream, this.context.options.token === undefined)
     peer.refreshAll(this.directory.params())
   }
 

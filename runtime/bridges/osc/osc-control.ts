@@ -9,6 +9,8 @@ import { OscPattern } from './osc-pattern.ts'
 import type { OscPeer } from './osc-peer.ts'
 
 const PREFIX = '/clasp/'
+/** What bridges answer: were it answered, two of them would go on without end. */
+const ANSWERS = ['/clasp/error', '/clasp/pong']
 
 /** Addresses that are no signals but requests. */
 export function isControl(oscAddress: string): boolean {
@@ -50,6 +52,7 @@ export class OscControl {
   handle(peer: OscPeer, { address, value }: OscMessage): void {
     const [first, second] = value.type === 'array' ? value.value : [value]
     const text = first?.type === 'string' ? first.value : undefined
+    if (ANSWERS.includes(address) || (address === '/clasp/auth' && text === undefined)) return
     const problem = this.answer(peer, address.slice(PREFIX.length), value, text, first, second)
     if (problem === undefined) return
     this.context.counters.inDropped++

@@ -13,10 +13,19 @@ const MAX_PATTERNS = 64
 const MAX_EXPECTED = 64
 /** What was sent to the router is answered at once; later it was refused. */
 const EXPECTED_MS = 1000
+/** Bundles with a time may take effect this much before it. */
+const EARLY_MS = 5
 const MAX_ANNOUNCED = 500
 const MAX_ANNOUNCED_BYTES = 48_000
 
 type RuleSignal = OscOptions['signals'][number]['signal']
+
+/** A value of a peer that is to come back from the router. */
+interface Expected {
+  readonly value: Value
+  readonly peer: OscPeer
+  readonly fromMs: number
+}
 
 /** What is known of one address. */
 export class OscEntry {
@@ -33,7 +42,7 @@ export class OscEntry {
   value: Value | undefined
   /** A gesture is going on, and this is its last value. */
   gestureValue: Value | undefined
-  private readonly expected: { readonly value: Value; readonly peer: OscPeer; readonly untilMs: number }[] = []
+  private readonly expected: Expected[] = []
 
   constructor(address: string, oscAddress: string, signal: RuleSignal, touched?: string, touch?: string) {
     this.address = address
@@ -43,10 +52,10 @@ export class OscEntry {
     this.touch = touch
   }
 
-  /** This value of a peer is on its way to the router, and is to come back until then. */
+  /** This value of a peer is on its way to the router, and is to come back from then on. */
   expect(value: Value, peer: OscPeer, fromMs: number): void {
     if (this.expected.length === MAX_EXPECTED) this.expected.shift()
-    this.expected.push({ value, peer, untilMs: fromMs + EXPECTED_MS })
+    this.expected.push({ value, peer, fromMs })
   }
 
   /**
@@ -55,11 +64,19 @@ export class OscEntry {
    */
   take(value: Value, nowMs: number): { origin: OscPeer | undefined; isNews: boolean } {
     const { expected } = this
-    while (expected.length > 0 && expected[0].untilMs < nowMs) expected.shift()
-    const at = expected.findIndex((one) => isSameOnWire(one.value, value))
-    const origin = at < 0 ? undefined : expected[at].peer
-    const isCorrection = at < 0 && expected.length > 0
-    if (at >= 0) expected.splice(0, at + 1)
+    let origin: OscPeer | undefined
+    let isCorrection = false
+    for (let at = expected.length - 1; at >= 0; at--) {
+      const one = expected[at]
+      if (one.fromMs > nowMs + EARLY_MS) continue
+      const isLate = one.fromMs + EXPECTED_MS < nowMs
+      const isIt = origin === undefined && !isLate && isSameOnWire(one.value, value)
+      if (isIt) origin = one.peer
+      else if (!isLate && origin === undefined) isCorrection = true
+      // What was sent before the one that came has been replaced or refused.
+      if (isLate || origin !== undefined) expected.splice(at, 1)
+    }
+    if (origin !== undefined) isCorrection = false
     const isNews = isCorrection || this.value === undefined || !isEqual(this.value, value)
     this.value = value
     this.type = 'param'

@@ -52,12 +52,14 @@ export class OscEcho<P> {
   }
 }
 
-/** Equal as far as OSC keeps them apart: numbers by their size and not by their type, truth as 1 and 0. */
+/** Equal as far as OSC keeps them apart: numbers as float32 and not by their type, truth as 1 and 0. */
 export function isSameOnWire(a: Value, b: Value): boolean {
   const left = numberOf(a)
   const right = numberOf(b)
   if (left !== undefined && right !== undefined) {
-    return left === right || Math.abs(left - right) <= TOLERANCE * Math.max(1, Math.abs(left))
+    const isClose = Math.abs(left - right) <= TOLERANCE * Math.max(1, Math.abs(left))
+    // NaN, and what is beyond float32.
+    return isClose || Object.is(Math.fround(left), Math.fround(right))
   }
   if (a.type === 'array' && b.type === 'array') {
     return a.value.length === b.value.length && a.value.every((item, i) => isSameOnWire(item, b.value[i]))

@@ -74,7 +74,8 @@ export class OscOutbound {
 
   /** A message that is no value of the router. */
   answer(peer: OscPeer, oscAddress: string, value: Value): void {
-    peer.link.send(this.encoder.message(oscAddress, value, peer.format))
+    if (peer.link.isFull) this.context.counters.outDropped++
+    else peer.link.send(this.encoder.message(oscAddress, value, peer.format))
   }
 
   stop(): void {

@@ -67,6 +67,8 @@ export class OscPeer {
   host = ''
   echo: OscEcho<OscPeer> | undefined
   heardAt = 0
+  /** False: it has not shown the token yet, and hears nothing. */
+  isWelcome = true
   private readonly parts: OscPeerParts
   private readonly filter: readonly Pattern[]
   private readonly subscriptions: Subscription[] = []
@@ -85,7 +87,7 @@ export class OscPeer {
   }
 
   get isListening(): boolean {
-    return this.parts.getsAll || this.subscriptions.length > 0
+    return this.isWelcome && (this.parts.getsAll || this.subscriptions.length > 0)
   }
 
   /** Whether values of this sender are its own. */
@@ -117,7 +119,7 @@ export class OscPeer {
 
   /** For a peer that was told nothing yet: all that it gets without asking. */
   refreshAll(known: Iterable<string>): void {
-    if (!this.parts.getsAll) return
+    if (!this.parts.getsAll || !this.isWelcome) return
     this.refresh([...known].filter((address) => this.passes(address)))
   }
 

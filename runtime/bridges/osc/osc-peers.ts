@@ -39,7 +39,8 @@ export class OscPeers {
   }
 
   isAllowed(host: string): boolean {
-    return this.allowed?.check(plainAddress(host), host.includes(':') ? 'ipv6' : 'ipv4') ?? true
+    const plain = plainAddress(host)
+    return this.allowed?.check(plain, plain.includes(':') ? 'ipv6' : 'ipv4') ?? true
   }
 
   /** Who sends from there, if it is known. */
@@ -62,8 +63,9 @@ export class OscPeers {
   }
 
   /** A connection that somebody opened. */
-  connected(name: string, host: string, link: OscLink): OscPeer {
+  connected(name: string, host: string, link: OscLink, isWelcome: boolean): OscPeer {
     const peer = this.peer(name, host, link, this.guest())
+    peer.isWelcome = isWelcome
     this.lasting.add(peer)
     this.changed()
     return peer

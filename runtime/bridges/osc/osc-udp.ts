@@ -1,5 +1,6 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { explainListenFailure } from '../../transports/listen-error.ts'
 import { remoteAddress } from '../../transports/remote-address.ts'
 import type { OscBytes } from './osc-encoder.ts'
@@ -68,10 +69,21 @@ export class OscUdp {
     return (host.includes(':') ? this.v6 : this.v4) !== undefined
   }
 
+  /** Whether a datagram from there was sent here: broadcasts to the own port come back. */
+  sends({ address, port }: RemoteInfo): boolean {
+    const socket = address.includes(':') ? this.v6 : this.v4
+    if (socket === undefined || port !== this.port) return false
+    const own = socket.address().address
+    if (own !== '0.0.0.0' && own !== '::') return address === own
+    return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address))
+  }
+
   send({ bytes, start, end }: OscBytes, port: number, host: string): void {
     const socket = host.includes(':') ? this.v6 : this.v4
     if (socket === undefined) {
       this.parts.onUnsent(`${host}: there is no socket for this kind of address; see host`)
+    } else if (port === 0) {
+      this.parts.onUnsent(`${host} gave no port to send to; see /clasp/reply`)
     } else if (end - start > MAX_DATAGRAM_BYTES) {
       this.parts.onUnsent(`${remoteAddress(host, port)}: ${end - start} bytes do not fit into a datagram; use tcp`)
     } else if (socket.getSendQueueSize() > MAX_UNSENT_BYTES) {

@@ -7,6 +7,8 @@ import type { SocketIoOptions } from './socket-io-kind.ts'
 const CONNECT_MS = 10_000
 const ACK_MS = 5000
 const HIGH_WATER_PACKETS = 64
+/** What the server has to be told at the beginning fits, as much as the router keeps usually. */
+const MAX_WAITING = 16_384
 
 /** Connects to a server: what is below the namespace goes there as events. Rejects when it cannot be reached. */
 export async function connectSocketIo(context: BridgeContext<SocketIoOptions>): Promise<RunningBridge> {
@@ -21,19 +23,23 @@ export async function connectSocketIo(context: BridgeContext<SocketIoOptions>): 
     forceNew: true,
     timeout: CONNECT_MS,
   })
+  // A server may speak in the same turn in which it says yes.
+  socket.onAny(receive)
   try {
     await new Promise<void>((resolve, reject) => {
+      context.signal.addEventListener('abort', () => reject(new Error('it was stopped')))
       socket.once('connect', resolve)
       socket.once('connect_error', (error) =>
         reject(new Error(`${url} cannot be reached (${error.message}): is its server up?`)),
       )
     })
+    if (!socket.connected) throw new Error(`${url} has closed the connection at once: does it want a token?`)
   } catch (error) {
     socket.disconnect()
     throw error
   }
   context.setPeers(1)
-  const queue = new OutboundQueue(() => counters.outDropped++)
+  const queue = new OutboundQueue(() => counters.outDropped++, MAX_WAITING)
   const { engine } = socket.io as unknown as {
     engine: { writeBuffer: readonly unknown[]; on(event: 'drain', listener: () => void): void }
   }
@@ -59,7 +65,7 @@ export async function connectSocketIo(context: BridgeContext<SocketIoOptions>): 
     queue.push(update)
     drain()
   })
-  socket.onAny((event: string, ...args: unknown[]) => {
+  function receive(event: string, ...args: unknown[]): void {
     if (events.length > 0 && !events.includes(event)) return
     const last = args.at(-1)
     const address = mapping.addressOf(event)
@@ -71,7 +77,7 @@ export async function connectSocketIo(context: BridgeContext<SocketIoOptions>): 
     if (mapping.signalOf(event) === 'param') router.set(address, value)
     else router.publish(address, 'event', value)
     if (typeof last === 'function') (last as (answer: unknown) => void)({ ok: true })
-  })
+  }
   let isStopped = false
   socket.once('disconnect', (reason) => {
     if (!isStopped) context.lost(new Error(`${url} has closed the connection (${reason})`))

@@ -9,6 +9,8 @@ import type { WebsocketJsonOptions } from './websocket-json-kind.ts'
 
 const HIGH_WATER_BYTES = 65_536
 const DRAIN_CHECK_MS = 20
+/** What the other side has to be told at the beginning fits, as much as the router keeps usually. */
+const MAX_WAITING = 16_384
 const CONNECT_MS = 10_000
 const PING_EVERY_MS = 20_000
 
@@ -30,12 +32,16 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
     perMessageDeflate: false,
     handshakeTimeout: CONNECT_MS,
   })
+  // A server may speak together with its handshake.
+  socket.on('message', receive)
+  context.signal.addEventListener('abort', () => socket.terminate())
   await new Promise<void>((resolve, reject) => {
     socket.once('open', resolve)
     socket.once('error', (error) => reject(new Error(`${url} cannot be reached (${error.message}): is its server up?`)))
   })
+  if (socket.readyState !== WebSocket.OPEN) throw new Error(`${url} has closed the connection at once`)
   context.setPeers(1)
-  const queue = new OutboundQueue(() => counters.outDropped++)
+  const queue = new OutboundQueue(() => counters.outDropped++, MAX_WAITING)
   let check: { cancel(): void } | null = null
   const write = ({ address, value }: Update) =>
     socket.send(
@@ -53,7 +59,7 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
     queue.push(update)
     if (check === null) drain()
   })
-  socket.on('message', (data: Buffer, isBinary: boolean) => {
+  function receive(data: Buffer, isBinary: boolean): void {
     const content = isBinary ? new Uint8Array(data) : data.toString('utf8')
     const message = codec.decode(content)
     if (message === undefined) {
@@ -70,7 +76,7 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
     else if (request.type === 'emit') router.publish(request.address, 'event', request.value)
     // What a server of ours says: `value`, `event` and the like are no requests.
     else if (message.type === 'map') take(new Map(message.value))
-  })
+  }
   function take(members: ReadonlyMap<string, Value>): void {
     const [type, address] = [members.get('type'), members.get('address')]
     if (type?.type !== 'string' || address?.type !== 'string') {

@@ -21,6 +21,8 @@ export interface PeerParts {
   /** Already shown, with the request that opened the WebSocket. */
   readonly isTrusted: boolean
   send(message: string | Uint8Array, key?: string): void
+  /** Resolves when an answer would not have to wait behind others. */
+  room(): Promise<void>
   close(code: number, reason: string): void
   onReceived(): void
   onSent(): void
@@ -195,6 +197,7 @@ export class JsonPeer {
   private async snapshot(pattern: string, id: Value | undefined): Promise<void> {
     const params = await this.parts.client.snapshot(pattern)
     for (let at = 0; at === 0 || at < params.length; at += SNAPSHOT_PARAMS) {
+      await this.parts.room()
       const some = params.slice(at, at + SNAPSHOT_PARAMS).map(({ address, value }) => [address, value] as const)
       const isFinal = at + SNAPSHOT_PARAMS >= params.length
       this.answer('snapshot', id, [

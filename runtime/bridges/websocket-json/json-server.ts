@@ -12,8 +12,9 @@ import type { WebsocketJsonOptions } from './websocket-json-kind.ts'
 const PROTOCOLS = ['clasp-json', 'clasp-msgpack']
 const PING_EVERY_MS = 20_000
 const GONE_AFTER_MS = 10_000
-/** Requests of one peer that are not answered yet. */
-const MAX_PENDING = 1000
+/** With so many requests that are not answered yet nothing more is read of a peer, until there are few. */
+const PAUSE_AT = 256
+const RESUME_AT = 32
 
 /** Waits for clients at a path. Rejects with an error that names port or path when somebody has it already. */
 export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): Promise<RunningBridge> {
@@ -90,6 +91,7 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
       send: (message, key) => {
         if (webSocket.readyState === webSocket.OPEN) socket.send(message, key)
       },
+      room: () => socket.room(),
       close: (code, reason) => webSocket.close(code, reason),
       onReceived: () => counters.in++,
       onSent: () => counters.out++,
@@ -102,15 +104,12 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
     .then(({ peer }) => peer.begin())
     .catch(() => webSocket.close(1011, 'no session at the router'))
   webSocket.on('message', (data: Buffer, isBinary: boolean) => {
-    if (++pending > MAX_PENDING) {
-      counters.inDropped++
-      webSocket.close(1008, 'too many requests at a time')
-      return
-    }
+    if (++pending === PAUSE_AT) webSocket.pause()
     const message = isBinary ? new Uint8Array(data) : data.toString('utf8')
     work = work.then(async () => {
-      pending--
+      await socket.room()
       if (webSocket.readyState === webSocket.OPEN) await (await opened).peer.receive(message)
+      if (--pending === RESUME_AT) webSocket.resume()
     })
   })
   // The library closes the socket itself; without a listener the process would end.

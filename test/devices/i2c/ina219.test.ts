@@ -136,3 +136,13 @@ test('a shunt that is too large for the current is refused', async () => {
     /maxCurrent 5 A is 500 mV at the shunt of 0.1 Ω, and the chip measures up to 320 mV/,
   )
 })
+
+test('the smallest shunt and current that can be set make no calibration that the chip cannot hold', async (t) => {
+  const chip = new Ina219Chip()
+  chip.busV = 5
+  const scene = await Scene.start(t, '- {name: a, kind: ina219, simulate: false, shunt: 0.0001, maxCurrent: 0.004}', {
+    prepare: ({ i2c }) => i2c.attach('1', 0x40, chip),
+  })
+  await scene.pass(3000, 100)
+  assert.equal(chip.calibration, 0x7ffe)
+})
