@@ -38,6 +38,9 @@ import { WebRoutes } from './transports/web-routes.ts'
 
 const FEATURES: Feature[] = ['param', 'event', 'stream', 'gesture', 'timeline']
 
+/** Bridges are tried before anybody connects; foreign sides that do not answer are not waited for. */
+const BRIDGES_PATIENCE_MS = 2000
+
 /** Outputs that want to be safe without a hub wait so long for its return. */
 const HUB_GRACE_MS = 10_000
 
@@ -88,6 +91,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     const acceptor = new NarrowAcceptor(router, { clock, log })
     const sampler = new Sampler(() => router.statistics, clock, aborter.signal)
     let isReady = false
+    let isStopping = false
     let addresses: string[] = []
     const pages = observabilityRoutes({
       version,
@@ -123,10 +127,10 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     }
     let devices: DeviceHost | undefined
     if (config.devices.length > 0) devices = await startDevicesOf(config)
-    let bridges: BridgeHost | undefined
-    if (config.bridges.length > 0) await applyBridges(config)
+    let bridges: Promise<BridgeHost> | undefined
+    if (config.bridges.length > 0) await tryBridges(config)
     let routeTable: RouteTable | undefined
-    await applyRoutes(config)
+    await applyRoutes()
     if (config.hub.accept) {
       const { Hub } = await import('./federation/hub/hub.ts')
       const { hubReport } = await import('./federation/hub/hub-report.ts')
@@ -207,7 +211,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
     }
     // Outputs are safe before the network says goodbye.
     if (devices !== undefined) stops.push(() => devices.stop())
-    stops.push(() => bridges?.stop())
+    stops.push(async () => (await bridges)?.stop())
     isReady = true
     log.info('router started', { name: config.name, port: listener.port, board: board.model })
 
@@ -262,35 +266,54 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       return started
     }
 
-    async function applyBridges({ bridges: entries }: Config): Promise<void> {
-      if (bridges === undefined) {
-        const { BridgeHost } = await import('./bridges/bridge-host.ts')
-        const { bridgesReport } = await import('./bridges/bridges-report.ts')
-        const { usualJournalFolder } = await import('./journal/journal-folder.ts')
-        const started = new BridgeHost({
-          router,
-          clock,
-          log,
-          folder: usualJournalFolder(process.env),
-          web: routes,
-          findProgram: (name) => findProgram(programs, name),
-        })
-        bridges = started
-        stops.push(() => started.stop())
-        reports.bridges = () => bridgesReport(started.reports)
-      }
-      await bridges.apply(entries)
+    async function tryBridges(wanted: Config): Promise<void> {
+      let patience: Timer | undefined
+      const enough = new Promise<void>((resolve) => {
+        patience = clock.timer(BRIDGES_PATIENCE_MS, resolve)
+      })
+      await Promise.race([applyBridges(wanted), enough])
+      patience?.cancel()
     }
 
-    async function applyRoutes({ routes: wanted }: Config): Promise<void> {
-      if (wanted.length === 0 && routeTable === undefined) return
+    async function applyBridges({ bridges: entries }: Config): Promise<void> {
+      if (isStopping) return
+      // One host, also for reloads that follow each other closely.
+      bridges ??= openBridges()
+      await (await bridges).apply(entries)
+    }
+
+    async function openBridges(): Promise<BridgeHost> {
+      stops.push(async () => (await bridges)?.stop())
+      const { BridgeHost } = await import('./bridges/bridge-host.ts')
+      const { bridgesReport } = await import('./bridges/bridges-report.ts')
+      const { usualJournalFolder } = await import('./journal/journal-folder.ts')
+      const started = new BridgeHost({
+        router,
+        clock,
+        log,
+        folder: usualJournalFolder(process.env),
+        web: routes,
+        findProgram: (name) => findProgram(programs, name),
+      })
+      reports.bridges = () => bridgesReport(started.reports)
+      return started
+    }
+
+    /** Those of the newest configuration. */
+    async function applyRoutes(): Promise<void> {
+      if (config.routes.length === 0 && routeTable === undefined) return
       const { RouteTable } = await import('./routes/route-table.ts')
       const { routesReport } = await import('./routes/routes-report.ts')
+      if (isStopping) return
       if (routeTable === undefined) stops.push(() => routeTable?.stop())
       routeTable?.stop()
-      const started = new RouteTable(wanted, { router, clock, log })
+      const started = new RouteTable(config.routes, { router, clock, log })
       routeTable = started
       reports.routes = () => routesReport(started.counters)
+    }
+
+    function onReloadFailure({ message }: Error): void {
+      log.error('a part of the new configuration could not be put to work', { error: message })
     }
 
     async function startUplink(url: string): Promise<void> {
@@ -336,14 +359,15 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
         const { applied } = configChanges(config, next)
         // What needs a restart is told again each time, until it has had one.
         const { needsRestart } = configChanges(initial, next)
-        if (applied.includes('bridges')) void applyBridges(next)
-        if (applied.includes('routes')) void applyRoutes(next)
         config = next
+        if (applied.includes('bridges')) applyBridges(next).catch(onReloadFailure)
+        if (applied.includes('routes')) applyRoutes().catch(onReloadFailure)
         router.reconfigure(routerOptions(next))
         return { applied, needsRestart }
       },
       async stop() {
         isReady = false
+        isStopping = true
         await stop()
         log.info('router stopped')
       },

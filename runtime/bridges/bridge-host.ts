@@ -11,6 +11,7 @@ import type { BridgeEntry } from './bridge-entry.ts'
 import { bridgeKinds } from './bridge-kinds.ts'
 import { type BridgeReport, BridgeRunner } from './bridge-runner.ts'
 import { type FrameRouter, openLocalClient } from './local-client.ts'
+import { MirrorGuard } from './mirror-guard.ts'
 
 export interface BridgeParts {
   router: FrameRouter & {
@@ -31,6 +32,7 @@ export interface BridgeParts {
 /** All configured bridges while they run. */
 export class BridgeHost {
   private readonly parts: BridgeParts
+  private readonly mirrors: MirrorGuard
   private readonly runners = new Map<string, BridgeRunner>()
   private wanted: readonly BridgeEntry[] = []
   /** They are to be stopped, even where the same entry is wanted again meanwhile. */
@@ -40,6 +42,7 @@ export class BridgeHost {
 
   constructor(parts: BridgeParts) {
     this.parts = parts
+    this.mirrors = new MirrorGuard(parts.clock)
   }
 
   get reports(): readonly BridgeReport[] {
@@ -104,6 +107,7 @@ export class BridgeHost {
       log,
       folder,
       web,
+      mirrors: this.mirrors,
       random,
     })
     this.runners.set(entry.id, runner)

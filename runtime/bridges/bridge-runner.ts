@@ -18,6 +18,7 @@ import type {
 } from './bridge.ts'
 import type { BridgeEntry } from './bridge-entry.ts'
 import { RouterSession } from './bridge-session.ts'
+import type { MirrorGuard } from './mirror-guard.ts'
 
 const FIRST_RETRY_MS = 1000
 const LAST_RETRY_MS = 30_000
@@ -42,6 +43,7 @@ export interface RunnerParts {
   log: Log
   folder: string | undefined
   web: WebSurface
+  mirrors: MirrorGuard
   random: () => number
 }
 
@@ -80,6 +82,7 @@ export class BridgeRunner {
   private problemAt = Number.NEGATIVE_INFINITY
   private toldAt = Number.NEGATIVE_INFINITY
   private isWanted = false
+  private isOver = false
   /** While it is being opened: it is to be over soon. */
   private giveUpOpening: (() => void) | null = null
 
@@ -104,14 +107,26 @@ export class BridgeRunner {
 
   /** Resolves when it was tried for the first time. */
   start(): Promise<void> {
+    // First, for what it tells comes back to it.
     this.isWanted = true
     this.tellEnabled()
+    return this.resume()
+  }
+
+  /** For good: whoever enables it now comes too late. A foreign side that does not answer is waited for no longer. */
+  giveUp(): void {
+    this.isOver = true
+    this.halt()
+  }
+
+  private resume(): Promise<void> {
+    this.isWanted = true
     return this.afterwards(() => this.open())
   }
 
   /** All that it opened is closed when it resolves. The entry stays, and its status can be seen. */
-  pause(): Promise<void> {
-    this.giveUp()
+  private pause(): Promise<void> {
+    this.halt()
     return this.afterwards(async () => {
       this.enter('stopping', '')
       await this.close()
@@ -119,21 +134,21 @@ export class BridgeRunner {
     })
   }
 
-  /** A foreign side that does not answer is waited for no longer: it is about to be paused or stopped. */
-  giveUp(): void {
+  private halt(): void {
     this.isWanted = false
     this.retry?.cancel()
     this.giveUpOpening?.()
   }
 
   async stop(): Promise<void> {
+    this.isOver = true
     await this.pause()
     this.refresh?.cancel()
     this.status.close()
   }
 
   private afterwards(step: () => Promise<void>): Promise<void> {
-    this.work = this.work.then(step, step)
+    this.work = this.work.then(step).catch((error) => this.fail(error))
     return this.work
   }
 
@@ -202,6 +217,7 @@ export class BridgeRunner {
       signal: aborter.signal,
       router: session,
       counters: this.counters,
+      mirrors: parts.mirrors,
       folder: parts.folder,
       random: parts.random,
       openClient: (name) => parts.openClient(name),
@@ -288,8 +304,8 @@ export class BridgeRunner {
   private onControl(message: Message): void {
     if (message.type !== 'SET' || message.value.type !== 'bool') return
     const isWanted = message.value.value
-    if (isWanted === this.isWanted) return
-    void (isWanted ? this.start() : this.pause())
+    if (isWanted === this.isWanted || this.isOver) return
+    void (isWanted ? this.resume() : this.pause())
   }
 
   private tellEnabled(): void {

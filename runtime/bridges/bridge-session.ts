@@ -11,6 +11,8 @@ import { OwnValues } from './own-values.ts'
 
 /** The router forgets signals that are not announced again (bridges.md §2.12). */
 const ANNOUNCE_AGAIN_MS = 15 * 60_000
+/** Addresses at which SETs are not answered yet; refusals of what is no address name none. */
+const MAX_UNANSWERED = 4096
 const NULL: Value = { type: 'null' }
 
 export interface RouterSessionParts {
@@ -146,7 +148,7 @@ export class RouterSession implements BridgeSession {
     this.enterMapped(passing, (result) => {
       const message = this.messageOf(result)
       if (message === undefined) return
-      if (message.type === 'SET') this.unanswered.set(message.address, (this.unanswered.get(message.address) ?? 0) + 1)
+      if (message.type === 'SET') this.awaitAnswer(message.address)
       this.send(message)
     })
   }
@@ -187,8 +189,9 @@ export class RouterSession implements BridgeSession {
       }
       this.hand({ signal, address, value: value ?? payload ?? NULL, phase, id, samples, isInitial: false }, false)
     } else if (message.type === 'SNAPSHOT') {
-      for (const { address, value } of message.params) {
-        this.hand({ signal: 'param', address, value, isInitial: true }, false)
+      for (const { address, value, timestamp } of message.params) {
+        const writtenUs = timestamp === undefined ? undefined : Number(timestamp)
+        this.hand({ signal: 'param', address, value, isInitial: true, writtenUs }, false)
       }
     } else if (message.type === 'ACK' && message.address !== undefined) {
       this.answered(message.address)
@@ -196,6 +199,14 @@ export class RouterSession implements BridgeSession {
       this.answered(message.address)
       this.parts.counters.inDropped++
     }
+  }
+
+  private awaitAnswer(address: string): void {
+    this.unanswered.set(address, (this.unanswered.get(address) ?? 0) + 1)
+    if (this.unanswered.size <= MAX_UNANSWERED) return
+    const [oldest] = this.unanswered.keys()
+    this.unanswered.delete(oldest)
+    this.own.answered(oldest)
   }
 
   private answered(address: string): void {

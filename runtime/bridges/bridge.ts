@@ -5,6 +5,7 @@ import type { Client } from '../client/client.ts'
 import type { Field } from '../config/fields.ts'
 import type { Clock } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
+import type { MirrorGuard } from './mirror-guard.ts'
 
 /** A foreign protocol: what can be set, and where its code is, which is loaded only when a bridge of the kind is configured. */
 export interface BridgeKind<O = unknown> {
@@ -46,6 +47,8 @@ export interface BridgeContext<O = unknown> {
   readonly signal: AbortSignal
   readonly router: BridgeSession
   readonly counters: BridgeCounters
+  /** The same one for all bridges. */
+  readonly mirrors: MirrorGuard
   /** A folder for what has to survive a restart, such as an identity; undefined: there is none. */
   readonly folder: string | undefined
   /** 0…1. */
@@ -94,6 +97,8 @@ export interface Update {
   readonly samples?: readonly number[]
   /** It was there before the subscription. */
   readonly isInitial: boolean
+  /** When that was written, µs of the wall clock; undefined: the router does not say. They come in no order. */
+  readonly writtenUs?: number
 }
 
 export interface UpdateFilter {

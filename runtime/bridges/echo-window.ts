@@ -34,6 +34,7 @@ export class EchoWindow {
     const at = entries.findIndex((entry) => entry.text === text)
     if (at >= 0) entries.splice(at, 1)
     if (entries.length === 0) this.told.delete(key)
+    else if (at >= 0) this.told.set(key, entries)
     return at >= 0
   }
 

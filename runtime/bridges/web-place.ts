@@ -33,6 +33,12 @@ export interface WebPlaceOptions {
   readonly tls: { readonly cert: string; readonly key: string; readonly passphrase: string | undefined } | undefined
 }
 
+/** What is wrong with a path for WebSockets there; undefined: nothing. */
+export function placeProblem({ listen }: Pick<WebPlaceOptions, 'listen'>, path: string): string | undefined {
+  if (listen !== 0 || (path !== '/' && !/^\/clasp\/?$/.test(path))) return undefined
+  return `path ${path} is where clients of the router connect: take another path, or a port of its own (listen)`
+}
+
 export interface WebPlace {
   readonly surface: WebSurface
   /** The port of its own; 0: it is at the router's. */

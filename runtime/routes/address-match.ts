@@ -21,9 +21,8 @@ export class AddressMatch {
   readonly pattern: string
   readonly captures: number
   private readonly pieces: readonly Piece[]
-  /** A quick look first: the expression of an address that cannot match might try too much. */
+  /** A quick look first. */
   private readonly coarse: Pattern
-  private readonly expression: RegExp | null
 
   private constructor(text: string, pieces: readonly Piece[], coarse: Pattern) {
     this.text = text
@@ -31,7 +30,6 @@ export class AddressMatch {
     this.coarse = coarse
     this.pattern = coarse.text
     this.captures = pieces.filter(({ kind }) => kind !== 'text').length
-    this.expression = this.captures === 0 ? null : new RegExp(`^${pieces.map(expressionOf).join('')}$`, 'su')
   }
 
   /** The match, or what is wrong with it. */
@@ -53,16 +51,33 @@ export class AddressMatch {
 
   /** The address and what each wildcard stands for; null: no match. */
   capturesOf(address: string): string[] | null {
-    if (this.expression === null) return address === this.text ? [address] : null
-    const found = this.coarse.matches(address) ? this.expression.exec(address) : null
-    if (found === null) return null
-    const captures = Array.from(found, (part) => part ?? '')
+    if (this.captures === 0) return address === this.text ? [address] : null
+    const captures = [address]
+    if (!this.coarse.matches(address) || !this.finds(address, 0, 0, captures, new Set())) return null
     for (const [at, piece] of this.pieces.filter(({ kind }) => kind !== 'text').entries()) {
       if (piece.kind !== 'range') continue
       const number = Number(captures[at + 1])
       if (number < piece.from || number > piece.to) return null
     }
     return captures
+  }
+
+  /**
+   * Whether the pieces from `at` on fit the rest of the address. What did not fit once is not tried again, which a regular
+   * expression would do: an address of somebody else could keep it busy for seconds.
+   */
+  private finds(address: string, at: number, start: number, captures: string[], failed: Set<number>): boolean {
+    if (at === this.pieces.length) return start === address.length
+    const place = at * (address.length + 1) + start
+    if (failed.has(place)) return false
+    for (const { end, capture } of reaches(this.pieces, at, address, start)) {
+      const { length } = captures
+      if (capture !== undefined) captures.push(capture)
+      if (this.finds(address, at + 1, end, captures, failed)) return true
+      captures.length = length
+    }
+    failed.add(place)
+    return false
   }
 
   /** `to` of the way back: each wildcard becomes the capture with the number of its turn in `order`. */
@@ -99,26 +114,43 @@ function pieceOf(token: string): Piece | string {
   return isFit ? { kind: 'choice', choices } : `${token} is neither a range like {1-8} nor a choice like {a,b}`
 }
 
-/** `**` takes the slash before it along, so that it can stand for nothing. */
-function expressionOf(piece: Piece, at: number, pieces: readonly Piece[]): string {
-  switch (piece.kind) {
-    case 'text': {
-      const text = pieces[at + 1]?.kind === 'rest' ? piece.text.slice(0, -1) : piece.text
-      return escaped(text)
-    }
-    case 'part':
-      return isWholeSegment(pieces, at) ? '([^/]+)' : '([^/]*?)'
-    case 'rest':
-      return '(?:\\/(.+?))??'
-    case 'range':
-      return '(0|[1-9]\\d{0,8})'
-    case 'choice':
-      return `(${piece.choices.map(escaped).join('|')})`
-  }
+/** A place up to which a piece can reach, and what it captures then; text captures nothing. */
+interface Reach {
+  readonly end: number
+  readonly capture: string | undefined
 }
 
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+/** As far as the piece can reach from `start`, in the order in which it is tried: `*` takes little, a range much. */
+function* reaches(pieces: readonly Piece[], at: number, address: string, start: number): Generator<Reach> {
+  const piece = pieces[at]
+  const upTo = (end: number): Reach => ({ end, capture: address.slice(start, end) })
+  switch (piece.kind) {
+    case 'text': {
+      // `**` takes the slash before it along, so that it can stand for nothing.
+      const text = pieces[at + 1]?.kind === 'rest' ? piece.text.slice(0, -1) : piece.text
+      if (address.startsWith(text, start)) yield { end: start + text.length, capture: undefined }
+      return
+    }
+    case 'part': {
+      const slash = address.indexOf('/', start)
+      const last = slash < 0 ? address.length : slash
+      if (!isWholeSegment(pieces, at)) for (let end = start; end <= last; end++) yield upTo(end)
+      else if (last > start) yield upTo(last)
+      return
+    }
+    case 'rest':
+      yield { end: start, capture: '' }
+      if (address[start] !== '/') return
+      for (let end = start + 2; end <= address.length; end++) yield { end, capture: address.slice(start + 1, end) }
+      return
+    case 'range': {
+      const [digits] = /^(?:0|[1-9]\d{0,8})/.exec(address.slice(start, start + 9)) ?? ['']
+      for (let length = digits.length; length > 0; length--) yield upTo(start + length)
+      return
+    }
+    case 'choice':
+      for (const choice of piece.choices) if (address.startsWith(choice, start)) yield upTo(start + choice.length)
+  }
 }
 
 /** An empty segment is none, except for what `*` in a part of one stands for. */

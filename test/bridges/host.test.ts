@@ -3,7 +3,13 @@ import { type TestContext, test } from 'node:test'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { type BridgeContext, defineBridge, type Update } from '../../runtime/bridges/bridge.ts'
 import type { BridgeEntry } from '../../runtime/bridges/bridge-entry.ts'
+import { RouterSession } from '../../runtime/bridges/bridge-session.ts'
+import { systemClock } from '../../runtime/router/clock.ts'
+import { silentLog } from '../../runtime/router/log.ts'
+import { defaultRouterOptions } from '../../runtime/router/options.ts'
+import { Router } from '../../runtime/router/router.ts'
 import { SteppedClock } from '../router/stepped-clock.ts'
+import { until } from '../until.ts'
 import { BridgeScene } from './bridge-scene.ts'
 
 const int = (value: number): Value => ({ type: 'i64', value })
@@ -155,4 +161,136 @@ test('what comes from outside cannot write the addresses of the router itself', 
   assert.equal(scene.param('/_clasp/name'), undefined)
   assert.equal(scene.report('a').inDropped, 1)
   await client.close()
+})
+
+/** Opens when it is told to, or never; what it opened can be seen. */
+function patientKind() {
+  const opened: { context: BridgeContext; finish(): void; isStopped: boolean }[] = []
+  const kind = defineBridge({
+    kind: 'toy',
+    description: 'A test.',
+    namespace: '/toy',
+    options: { members: {} } as never,
+    load: async () => (context) =>
+      new Promise((resolve) => {
+        const one = {
+          context,
+          isStopped: false,
+          finish: () => resolve({ stop }),
+        }
+        const stop = async () => {
+          one.isStopped = true
+        }
+        opened.push(one)
+      }),
+  })
+  return { kind, opened }
+}
+
+const toyEntry = (id: string): BridgeEntry => ({
+  id,
+  kind: 'toy',
+  namespace: `/${id}`,
+  enabled: true,
+  options: {},
+  map: [],
+})
+
+test('a foreign side that never answers does not hold up a stop or a reload; what opens too late is stopped', async (t) => {
+  const { kind, opened } = patientKind()
+  const clock = new SteppedClock()
+  const scene = await BridgeScene.start(t, '[]', { clock, kinds: [kind] })
+  void scene.host.apply([toyEntry('a')])
+  await until(() => opened.length === 1, 'the first one')
+  const reloaded = scene.host.apply([toyEntry('b')])
+  assert.equal(opened[0].context.signal.aborted, true, 'it is told to give up')
+  await scene.settle()
+  clock.advance(2000)
+  await until(() => opened.length === 2, 'the second one')
+  opened[1].finish()
+  await reloaded
+  assert.deepEqual(
+    scene.host.reports.map(({ id, state }) => [id, state]),
+    [['b', 'running']],
+  )
+  opened[0].finish()
+  await scene.settle()
+  assert.equal(opened[0].isStopped, true)
+})
+
+test('of reloads that wait for their turn only the last one counts, also when it is as before', async (t) => {
+  const { kind, opened } = patientKind()
+  const clock = new SteppedClock()
+  const scene = await BridgeScene.start(t, '[]', { clock, kinds: [kind] })
+  void scene.host.apply([toyEntry('a')])
+  await until(() => opened.length === 1, 'the first one')
+  void scene.host.apply([toyEntry('b')])
+  const last = scene.host.apply([toyEntry('a')])
+  await scene.settle()
+  clock.advance(2000)
+  await until(() => opened.length === 2, 'another one')
+  opened[1].finish()
+  await last
+  assert.deepEqual(
+    opened.map(({ context }) => context.id),
+    ['a', 'a'],
+  )
+  assert.equal(scene.report('a').state, 'running')
+})
+
+test('a bridge that is paused while it opens stays paused', async (t) => {
+  const { kind, opened } = patientKind()
+  const scene = await BridgeScene.start(t, '[]', { kinds: [kind] })
+  void scene.host.apply([toyEntry('a')])
+  await until(() => opened.length === 1, 'the first one')
+  await scene.set('/_meta/bridges/a/enabled', { type: 'bool', value: false })
+  opened[0].finish()
+  await until(() => scene.report('a').state === 'stopped', 'the pause')
+  assert.equal(opened[0].isStopped, true)
+  await scene.set('/_meta/bridges/a/enabled', { type: 'bool', value: true })
+  await until(() => opened.length === 2, 'another try')
+  opened[1].finish()
+  await until(() => scene.report('a').state === 'running', 'the return')
+})
+
+test('of quick changes of the param enabled the last one counts', async (t) => {
+  const { kind, opened } = patientKind()
+  const scene = await BridgeScene.start(t, '[]', { kinds: [kind] })
+  void scene.host.apply([toyEntry('a')])
+  await until(() => opened.length === 1, 'the first one')
+  opened[0].finish()
+  await until(() => scene.report('a').state === 'running', 'the start')
+  for (const value of [false, true, false, true, false]) {
+    void scene.set('/_meta/bridges/a/enabled', { type: 'bool', value })
+  }
+  await until(() => scene.report('a').state === 'stopped', 'the pause')
+  for (let i = 0; i < 10; i++) await scene.settle()
+  for (const one of opened) one.finish()
+  await scene.settle()
+  assert.equal(scene.report('a').state, 'stopped')
+  assert.ok(opened.every(({ isStopped, context }) => isStopped || context.signal.aborted))
+})
+
+test('SETs that the router refuses without a word on their address cost no memory', async (t) => {
+  const router = new Router({ ...defaultRouterOptions, name: 'scene' }, { clock: systemClock, log: silentLog })
+  t.after(() => router.stop())
+  const counters = { in: 0, out: 0, inDropped: 0, outDropped: 0, errors: 0 }
+  const session = new RouterSession({
+    openLocal: (options) => router.openLocal(options),
+    name: 'bridge',
+    clock: systemClock,
+    counters,
+    mapIn: null,
+    mapOut: null,
+    onLoop: () => {},
+  })
+  session.subscribe('/**', () => {})
+  for (let i = 0; i < 6000; i++) session.set(`/a/${i}/*`, { type: 'null' })
+  const { unanswered, own } = session as unknown as {
+    unanswered: Map<string, number>
+    own: { awaited: Map<string, Value[]> }
+  }
+  assert.ok(unanswered.size <= 4096, `${unanswered.size} are awaited`)
+  assert.ok(own.awaited.size <= 4096, `${own.awaited.size} are known`)
+  session.close()
 })

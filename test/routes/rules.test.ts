@@ -208,3 +208,20 @@ test('what a rule remembers of addresses is bounded, and what it held back is no
   scene.mapper.stop()
   assert.equal(scene.clock.pendingTimers, 0)
 })
+
+test('an address of somebody else cannot keep a match busy', () => {
+  const startedMs = performance.now()
+  for (const [match, address] of [
+    ['/x{a,b}*{a,b}*{a,b}*{a,b}*{c,d}', `/x${'ab'.repeat(300)}`],
+    ['/*a*a*a*a*a{1-8}', `/${'a'.repeat(600)}`],
+  ]) {
+    assert.equal(new RuleScene([{ match, to: '/out' }]).pass(address, float(1)), false)
+  }
+  assert.ok(performance.now() - startedMs < 5000)
+})
+
+test('a dead zone has no infinite result', () => {
+  const scene = RuleScene.transform({ type: 'dead_zone', threshold: 0.1, rescale: true }, { onError: 'drop' })
+  assert.equal(scene.run(float(Number.POSITIVE_INFINITY)), undefined)
+  assert.deepEqual(scene.run(float(0.5)), float(0.4))
+})

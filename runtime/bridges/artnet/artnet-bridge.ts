@@ -50,6 +50,8 @@ class ArtNetBridge implements RunningBridge {
   private broadcastPort: UdpPort | null = null
   private pollTimer: Timer | null = null
   private endWatch = () => {}
+  /** It is about to be opened again. */
+  private isBreak = false
 
   constructor(context: BridgeContext<ArtNetOptions>) {
     this.context = context
@@ -88,7 +90,7 @@ class ArtNetBridge implements RunningBridge {
     const common = {
       port: options.port,
       onMessage: (bytes: Buffer, from: RemoteInfo) => this.receive(bytes, from),
-      onError: (error: Error) => context.lost(new Error(`UDP port ${options.port} failed: ${error.message}`)),
+      onError: (error: Error) => this.lost(`UDP port ${options.port} failed: ${error.message}`),
     }
     this.port = await UdpPort.open({ ...common, address: options.bind })
     if (options.bind !== ANYWHERE) {
@@ -105,7 +107,7 @@ class ArtNetBridge implements RunningBridge {
     if (options.role !== 'controller') for (const ip of this.broadcasts) this.node.reply(ip)
     if (options.role !== 'node') this.pollAgain()
     this.endWatch = watchPlaces(context.clock, this.network, this.places, () =>
-      context.lost(new Error('the addresses of this machine have changed: opened again with the new ones')),
+      this.lost('the addresses of this machine have changed: opened again with the new ones'),
     )
   }
 
@@ -114,12 +116,18 @@ class ArtNetBridge implements RunningBridge {
     this.endWatch()
     this.inputFrames.stop()
     this.receiver.stop()
-    this.outputs?.stop()
+    this.outputs?.stop(this.isBreak)
     await Promise.all([this.port?.close(), this.broadcastPort?.close()])
   }
 
   private get options(): ArtNetOptions {
     return this.context.options
+  }
+
+  /** What is lit stays lit until it is open again: that takes less than receivers wait. */
+  private lost(reason: string): void {
+    this.isBreak = true
+    this.context.lost(new Error(reason))
   }
 
   private input(entry: ArtNetOptions['inputs'][number]): InputUniverse {
@@ -153,6 +161,8 @@ class ArtNetBridge implements RunningBridge {
       outputs: options.outputs.map((entry) => outputSettings(entry.universe, entry)),
       send: (universe, levels) => sender.frame(universe, levels),
       onRound: () => sender.endRound(),
+      onKnown: (universe, channel) =>
+        this.inputs.find(({ settings }) => settings.universe === universe)?.known(channel),
       onOther: (rest, update) => this.onOther(rest, update),
     })
   }

@@ -4,6 +4,8 @@ import type { BridgeSession } from '../bridge.ts'
 import type { PollReply } from './artnet-poll-reply.ts'
 
 const MAX_NODES = 512
+/** Of all nodes together. */
+const MAX_REPLIES = 4096
 /** A node that has not answered for so long is no longer shown, ms: two polls unanswered. */
 const SILENT_MS = 6000
 /** And no longer sent to. */
@@ -22,8 +24,10 @@ export class ArtNetNodes {
   private readonly namespace: string
   private readonly clock: Clock
   private readonly nodes = new Map<string, KnownNode>()
-  /** IP addresses by the Port-Address that they put out; rebuilt when somebody comes, goes or changes. */
+  /** IP addresses by the Port-Address that they put out; rebuilt after somebody has come, gone or changed. */
   private readonly subscribers = new Map<number, string[]>()
+  private isStale = false
+  private replies = 0
 
   constructor(router: BridgeSession, namespace: string, clock: Clock) {
     this.router = router
@@ -36,6 +40,7 @@ export class ArtNetNodes {
   }
 
   subscribersOf(portAddress: number): readonly string[] {
+    if (this.isStale) this.rebuild()
     return this.subscribers.get(portAddress) ?? NOBODY
   }
 
@@ -43,13 +48,15 @@ export class ArtNetNodes {
   heard(reply: PollReply): boolean {
     const known = this.nodes.get(reply.ip)
     if (known === undefined && this.nodes.size >= MAX_NODES) return false
+    const before = known?.binds.get(reply.bindIndex)
+    if (before === undefined && this.replies >= MAX_REPLIES) return false
+    if (before === undefined) this.replies++
     const node = known ?? { ip: reply.ip, binds: new Map<number, PollReply>(), seenAt: 0 }
     node.seenAt = this.clock.now()
-    const before = node.binds.get(reply.bindIndex)
     node.binds.set(reply.bindIndex, reply)
     this.nodes.set(reply.ip, node)
     if (before !== undefined && isSame(before, reply)) return true
-    this.rebuild()
+    this.isStale = true
     this.tell(node)
     return true
   }
@@ -57,19 +64,19 @@ export class ArtNetNodes {
   /** With each poll: what is there is told again before it expires, who is gone is forgotten. */
   refresh(): void {
     const now = this.clock.now()
-    let hasGone = false
     for (const node of this.nodes.values()) {
       if (now - node.seenAt >= FORGET_MS) {
         this.nodes.delete(node.ip)
-        hasGone = true
+        this.replies -= node.binds.size
+        this.isStale = true
       } else if (now - node.seenAt < SILENT_MS) {
         this.tell(node)
       }
     }
-    if (hasGone) this.rebuild()
   }
 
   private rebuild(): void {
+    this.isStale = false
     this.subscribers.clear()
     for (const { ip, binds } of this.nodes.values()) {
       for (const { ports } of binds.values()) {

@@ -3,6 +3,7 @@ import { FrameClock } from '../lighting/frame-clock.ts'
 import { InputUniverse } from '../lighting/input-universe.ts'
 import { LightingOutputs } from '../lighting/lighting-outputs.ts'
 import { inputSettings, outputSettings } from '../lighting/lighting-settings.ts'
+import { SLOTS } from '../lighting/slot-address.ts'
 import { universeSignals } from '../lighting/universe-signals.ts'
 import type { DmxOptions } from './dmx-kind.ts'
 import { type DmxContext, dmxPort } from './dmx-port.ts'
@@ -69,15 +70,21 @@ async function openInput(context: DmxContext): Promise<RunningBridge> {
     time: clock,
     frames,
   })
+  const base = `${namespace}/${universe}`
+  const endKnown = router.subscribe(`${base}/*`, ({ address }) => {
+    const channel = Number(address.slice(base.length + 1))
+    if (channel >= 1 && channel <= SLOTS) input.known(channel)
+  })
   const port = await dmxPort(context, {
     onFrame(startCode, slots) {
       if (startCode !== LEVELS_START_CODE || slots.length === 0) return
+      endKnown()
       const options = { priority: 100, timeoutMs: Number.POSITIVE_INFINITY }
       const source = input.universe.find(SOURCE) ?? input.universe.open(SOURCE, options, clock.now())
       if (source !== undefined) input.frame(source, slots)
     },
   })
-  router.announce(namespace, universeSignals(`${namespace}/${universe}`, false, normalize))
+  router.announce(namespace, universeSignals(base, false, normalize))
   await port?.start()
   return {
     async stop() {

@@ -59,11 +59,11 @@ export const dmx = defineBridge<DmxOptions>({
   description: 'One universe of DMX512 at a serial port, out or in.',
   namespace: '/dmx',
   options,
-  check: ({ type, port, direction, rs485, onStart, onLoss, onStop, scenes }) => {
+  check: ({ type, port, direction, universe, rs485, onStart, onLoss, onStop, scenes }) => {
     if (type !== 'virtual' && port === undefined) return `type: ${type} needs a port`
     if (type === 'virtual' && direction === 'in') return 'type: virtual has nothing that could come in'
     if (rs485 && type !== 'uart') return 'rs485 is for type: uart'
-    return missingScene([onStart, onLoss, onStop], scenes)
+    return missingScene([onStart, onLoss, onStop], scenes, universe)
   },
   load: () => import('./dmx-bridge.ts').then(({ openDmx }) => openDmx),
 })

@@ -106,6 +106,8 @@ class EnttecWidget implements DmxLine {
     const { port } = this
     this.isOpen = false
     if (port === null) return
+    // What waited until now would never be shown.
+    if (this.isBehind) this.transmit(port)
     await this.drained(port)
     await port.close()
   }
@@ -149,7 +151,10 @@ class EnttecWidget implements DmxLine {
     const { port } = this
     if (!this.isOpen || port === null) return
     this.isBehind = port.backlogBytes > MAX_BACKLOG_BYTES
-    if (this.isBehind) return
+    if (!this.isBehind) this.transmit(port)
+  }
+
+  private transmit(port: SerialPort): void {
     port.write(encodeEnttec(Label.send, this.frame.subarray(0, 1 + this.options.slots)))
   }
 

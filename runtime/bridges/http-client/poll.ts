@@ -56,8 +56,10 @@ export class Poll {
       const { status, headers: told, text } = await client.send(request)
       if (this.isStopped) return
       if (status >= 200 && status < 300) {
-        this.tag = told.etag
+        // What could not be used is asked for again.
+        this.tag = undefined
         this.take(text)
+        this.tag = told.etag
       } else if (status !== 304) {
         reason = `it answers ${status}`
       }

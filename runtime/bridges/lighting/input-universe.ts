@@ -62,8 +62,6 @@ export class InputUniverse implements Paced {
   private lastFrameAt = NEVER
   private lookAt = NEVER
   private isLost = true
-  /** Of what the router knows from an earlier time, which the first frame corrects. */
-  private forgetKnown: (() => void) | null
 
   constructor(parts: InputParts) {
     this.parts = parts
@@ -73,10 +71,6 @@ export class InputUniverse implements Paced {
     this.base = `${parts.namespace}/${universe}`
     for (let channel = 1; channel <= SLOTS; channel++) this.addresses.push(`${this.base}/${channel}`)
     if (initial === 'all') this.told.fill(-1)
-    this.forgetKnown = parts.router.subscribe(`${this.base}/*`, ({ address }) => {
-      const at = this.addresses.indexOf(address)
-      if (at >= 0) this.told[at] = -1
-    })
     parts.frames.add(this)
   }
 
@@ -85,10 +79,13 @@ export class InputUniverse implements Paced {
     return !this.isLost
   }
 
+  /** The router has a level of this channel from an earlier time, which the first frame corrects. */
+  known(channel: number): void {
+    this.told[channel - 1] = -1
+  }
+
   frame(source: Source, data: Uint8Array): void {
     const now = this.parts.time.now()
-    this.forgetKnown?.()
-    this.forgetKnown = null
     this.universe.frame(source, data, now)
     this.lastFrameAt = now
     this.lookAt = NEVER

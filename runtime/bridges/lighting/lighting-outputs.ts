@@ -20,6 +20,8 @@ export interface LightingOutputsParts {
   send(universe: number, levels: Uint8Array): void
   /** After the frames that go together. */
   onRound?(): void
+  /** A channel has a value from an earlier time, be it of an output or of an input. */
+  onKnown?(universe: number, channel: number): void
   /** An update that is no slot; true: it was for the bridge. */
   onOther?(rest: string, update: Update): boolean
 }
@@ -67,14 +69,14 @@ export class LightingOutputs {
     return this.byNumber.values()
   }
 
-  /** No more frames from the clock; sends the looks for the end. */
-  stop(): void {
+  /** No more frames from the clock; sends the looks for the end, unless this is just a break. */
+  stop(isBreak = false): void {
     this.unsubscribe()
     this.frames.stop()
     for (const output of this.byNumber.values()) {
       const fades = output.endFades()
       if (fades.length > 0) this.tellArrived(output, fades)
-      const look = output.stopLook()
+      const look = isBreak ? null : output.stopLook()
       if (look !== null) this.parts.send(output.settings.universe, look)
     }
     this.parts.onRound?.()
@@ -92,20 +94,22 @@ export class LightingOutputs {
       )
       return
     }
-    const output = this.byNumber.get(target.universe)
+    const { universe, channel, isPair, isFade } = target
+    if (update.isInitial && channel !== null && !isPair && !isFade) this.parts.onKnown?.(universe, channel)
+    const output = this.byNumber.get(universe)
     if (output === undefined) {
       if (update.isInitial) return
       this.refuse('universe', `${update.address}: universe ${target.universe} is not among the outputs of this bridge`)
     } else if (target.isFade) {
       if (update.signal === 'event') this.fade(output, target, update)
     } else if (update.signal !== 'event' && update.signal !== 'timeline' && !isEmpty(update)) {
-      if (!this.write(output, target, update))
+      if (!this.write(update.isInitial ? known(output, update) : output, target, update))
         this.refuse('value', `${update.address}: ${update.value.type} is no level`)
     }
   }
 
   /** False: the value is no level. */
-  private write(output: OutputUniverse, { channel, isPair }: SlotAddress, update: Update): boolean {
+  private write(output: Slots, { channel, isPair }: SlotAddress, update: Update): boolean {
     const { scale } = this.parts
     const { value } = update
     if (channel === null) {
@@ -116,13 +120,17 @@ export class LightingOutputs {
     const written: Value = single === undefined ? value : { type: 'f64', value: single }
     const level = isPair ? pairOf(written, scale) : slotOf(written, scale)
     if (level === undefined) return false
-    if (isPair) output.setPair(channel - 1, level)
-    else output.set(channel - 1, level)
+    if (!isPair) {
+      output.set(channel - 1, level)
+    } else {
+      output.set(channel - 1, level === null ? null : level >> 8)
+      output.set(channel, level === null ? null : level & 255)
+    }
     return true
   }
 
   /** A shorter frame changes the first slots only. Null releases all. */
-  private writeFrame(output: OutputUniverse, value: Value): boolean {
+  private writeFrame(output: Slots, value: Value): boolean {
     if (value.type === 'null') {
       for (let i = 0; i < SLOTS; i++) output.set(i, null)
       return true
@@ -141,7 +149,7 @@ export class LightingOutputs {
     return true
   }
 
-  private writeNumbers(output: OutputUniverse, samples: readonly number[]): boolean {
+  private writeNumbers(output: Slots, samples: readonly number[]): boolean {
     if (samples.length > SLOTS) return false
     for (let i = 0; i < samples.length; i++) output.set(i, slotOfNumber(samples[i], this.parts.scale))
     return true
@@ -212,7 +220,11 @@ export class LightingOutputs {
     let length = 0
     for (const { index, isPair, isWhole, to } of fades) {
       if (isWhole) length = Math.max(length, index + 1)
-      else items.push({ address: `${base}/${index + 1}${isPair ? '/16' : ''}`, value: levelValue(to, isPair, this.parts.scale) })
+      else
+        items.push({
+          address: `${base}/${index + 1}${isPair ? '/16' : ''}`,
+          value: levelValue(to, isPair, this.parts.scale),
+        })
     }
     if (length > 0) {
       items.push({ address: base, value: { type: 'bytes', value: output.ownLevels.slice(0, length) } })
@@ -229,4 +241,13 @@ export class LightingOutputs {
 /** A gesture may end without a value, and a stream may have no samples: neither releases a slot. */
 function isEmpty({ signal, value, samples }: Update): boolean {
   return samples === undefined ? signal === 'gesture' && value.type === 'null' : samples.length === 0
+}
+
+/** What levels are written to. `index`: 0…511; null: releases the slot. */
+interface Slots {
+  set(index: number, level: number | null): void
+}
+
+function known(output: OutputUniverse, { writtenUs = 0 }: Update): Slots {
+  return { set: (index, level) => output.setKnown(index, level, writtenUs) }
 }

@@ -65,9 +65,19 @@ export function universesProblem({ inputs, outputs, scenes }: Universes): string
     const twice = numbers.find((number, at) => numbers.indexOf(number) !== at)
     if (twice !== undefined) return `universe ${twice} is twice among the ${name}`
   }
-  const looks = [
-    ...inputs.map(({ onLoss }) => onLoss),
-    ...outputs.flatMap(({ onStart, onLoss, onStop }) => [onStart, onLoss, onStop]),
-  ]
-  return missingScene(looks, scenes)
+  // What came in would be what is to go out after the next start, for both have the same addresses.
+  const both = inputs.find(({ universe }) => outputs.some((output) => output.universe === universe))
+  if (both !== undefined) {
+    const { universe } = both
+    return `universe ${universe} is among the inputs and the outputs: put it out as another one (relay: ${universe})`
+  }
+  for (const { universe, onLoss } of inputs) {
+    const missing = missingScene([onLoss], scenes, universe)
+    if (missing !== undefined) return missing
+  }
+  for (const { universe, onStart, onLoss, onStop } of outputs) {
+    const missing = missingScene([onStart, onLoss, onStop], scenes, universe)
+    if (missing !== undefined) return missing
+  }
+  return undefined
 }

@@ -43,10 +43,11 @@ export function lookLevels(look: Look, scenes: readonly Scene[], universe: numbe
   return scene === undefined ? null : (parseLevels(scene.levels) ?? null)
 }
 
-/** The first scene that a look names and nobody has, for the operator. */
-export function missingScene(looks: readonly string[], scenes: readonly Scene[]): string | undefined {
+/** The first scene that a look of a universe names and that is not there, for the operator. */
+export function missingScene(looks: readonly string[], scenes: readonly Scene[], universe: number): string | undefined {
+  const fitting = scenes.filter((one) => one.universe === undefined || one.universe === universe)
   const missing = looks.find(
-    (look) => look.startsWith('scene:') && !scenes.some(({ scene }) => look === `scene:${scene}`),
+    (look) => look.startsWith('scene:') && !fitting.some(({ scene }) => look === `scene:${scene}`),
   )
-  return missing === undefined ? undefined : `${missing} is not among the scenes`
+  return missing === undefined ? undefined : `${missing} is not among the scenes of universe ${universe}`
 }

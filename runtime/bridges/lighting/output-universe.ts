@@ -53,7 +53,10 @@ export class OutputUniverse implements Paced {
   private readonly fades = new Fades()
   /** As it was sent last. */
   private readonly sent = new Uint8Array(SLOTS)
+  /** When what was there before was written, by slot, µs. */
+  private readonly writtenUs = new Float64Array(SLOTS)
   private isStarted = false
+  private showsLook = false
   private mayBeLost = false
   private lostAt = NEVER
   private allowedAt = Number.NEGATIVE_INFINITY
@@ -72,6 +75,7 @@ export class OutputUniverse implements Paced {
     const look = onStart === 'lazy' ? null : lookLevels(onStart, scenes, universe)
     if (look !== null) {
       this.sent.set(look)
+      this.showsLook = true
       this.isStarted = true
       this.dueAt = time.now()
       this.repeatAt = this.dueAt
@@ -90,9 +94,14 @@ export class OutputUniverse implements Paced {
     return this.own.levels
   }
 
-  /** 1: the router asserts this slot. */
-  get ownAsserted(): Uint8Array {
-    return this.own.asserted
+  /** 1: somebody asserts this slot, or a look is shown. */
+  get asserted(): Uint8Array {
+    const asserted = new Uint8Array(SLOTS)
+    if (this.showsLook) return asserted.fill(1)
+    for (const source of this.universe.all) {
+      for (let i = 0; i < SLOTS; i++) asserted[i] |= source.asserted[i]
+    }
+    return asserted
   }
 
   /** `index`: 0…511; null: releases the slot. */
@@ -103,10 +112,11 @@ export class OutputUniverse implements Paced {
     this.touch()
   }
 
-  /** 0…65 535 to a coarse slot and the next one. */
-  setPair(index: number, level: number | null): void {
-    this.set(index, level === null ? null : level >> 8)
-    this.set(index + 1, level === null ? null : level & 255)
+  /** The same from before the start, in any order: of several writes to a slot the last one counts. */
+  setKnown(index: number, level: number | null, writtenUs: number): void {
+    if (writtenUs < this.writtenUs[index]) return
+    this.writtenUs[index] = writtenUs
+    this.set(index, level)
   }
 
   fade(index: number, to: number, durationMs: number, { isPair = false, isWhole = false } = {}): void {
@@ -166,7 +176,9 @@ export class OutputUniverse implements Paced {
   /** The last levels to be sent; null: none are. */
   stopLook(): Uint8Array | null {
     if (!this.isStarted) return null
-    return lookLevels(this.settings.onStop, this.parts.scenes, this.settings.universe)
+    const look = lookLevels(this.settings.onStop, this.parts.scenes, this.settings.universe)
+    if (look !== null) this.showsLook = true
+    return look
   }
 
   private level(index: number): number {
@@ -188,6 +200,7 @@ export class OutputUniverse implements Paced {
     if (this.universe.isLive) {
       const isFirst = !this.isStarted
       this.isStarted = true
+      this.showsLook = false
       this.mayBeLost = true
       this.lostAt = NEVER
       return this.take(this.universe.levels) || isFirst
@@ -198,7 +211,9 @@ export class OutputUniverse implements Paced {
     this.mayBeLost = false
     this.lostAt = NEVER
     const look = lookLevels(settings.onLoss, scenes, settings.universe)
-    return look !== null && this.take(look)
+    if (look === null) return false
+    this.showsLook = true
+    return this.take(look)
   }
 
   private take(levels: Uint8Array): boolean {

@@ -29,6 +29,9 @@ export interface ControllerSink {
   onParameter(channel: number, kind: ParameterKind, number: number, value: number, highest: number): void
 }
 
+/** 0 … 16 383 as the gear has it, whoever set it; undefined: it is not known. */
+export type KnownValue = (kind: ParameterKind | 'cc14', channel: number, number: number) => number | undefined
+
 export interface ControllerOptions {
   /** Upper halves of pairs. */
   readonly cc14: readonly number[]
@@ -59,6 +62,7 @@ export class Controllers {
   private readonly options: ControllerOptions
   private readonly sink: ControllerSink
   private readonly clock: Clock
+  private readonly known: KnownValue
   private readonly fine: ReadonlySet<number>
   private readonly selections: Selection[] = Array.from({ length: CHANNELS }, () => nothingSelected())
   /** Upper halves as they came last, by channel and controller. */
@@ -67,8 +71,9 @@ export class Controllers {
   private readonly waiting: Waiting[] = []
   private timer: Timer | null = null
 
-  constructor(options: ControllerOptions, sink: ControllerSink, clock: Clock) {
+  constructor(options: ControllerOptions, sink: ControllerSink, clock: Clock, known: KnownValue = () => undefined) {
     this.options = options
+    this.known = known
     this.sink = sink
     this.clock = clock
     this.fine = new Set(options.cc14)
@@ -99,8 +104,9 @@ export class Controllers {
     }
     const pair = controller - LOWER_OFFSET
     if (!this.fine.has(pair)) return false
-    this.forget(channel, 'fine', pair)
-    this.sink.onFineController(channel, pair, (this.uppers[channel * LOWER_OFFSET + pair] << 7) | value)
+    const cameNow = this.uppers[channel * LOWER_OFFSET + pair] << 7
+    const before = this.forget(channel, 'fine', pair) ? cameNow : (this.known('cc14', channel, pair) ?? cameNow)
+    this.sink.onFineController(channel, pair, (before & ~0x7f) | value)
     return true
   }
 
@@ -123,14 +129,14 @@ export class Controllers {
       this.remember(channel, kind, number, value << 7)
       this.wait(channel, kind, number, value)
     } else if (controller === DATA_LOWER) {
-      this.forget(channel, kind, number)
-      const known = this.parameters.get(`${channel} ${kind} ${number}`) ?? 0
-      this.tellParameter(channel, kind, number, (known & ~0x7f) | value)
+      const isPair = this.forget(channel, kind, number)
+      const before = this.parameterAt(channel, kind, number, isPair)
+      this.tellParameter(channel, kind, number, (before & ~0x7f) | value)
     } else if (controller === DATA_UP || controller === DATA_DOWN) {
       this.settle(channel)
-      const known = this.parameters.get(`${channel} ${kind} ${number}`) ?? 0
+      const before = this.parameterAt(channel, kind, number, false)
       const step = (this.options.nrpn7 ? 128 : 1) * (controller === DATA_UP ? 1 : -1)
-      const next = Math.min(16_383, Math.max(0, known + step))
+      const next = Math.min(16_383, Math.max(0, before + step))
       if (this.options.nrpn7) this.tellUpper({ channel, kind, number, upper: next >> 7, dueAt: 0 })
       else this.tellParameter(channel, kind, number, next)
     } else {
@@ -153,9 +159,17 @@ export class Controllers {
     if (next !== undefined) this.timer = this.clock.timer(next.dueAt - now, this.onTimer)
   }
 
-  private forget(channel: number, kind: Waiting['kind'], number: number): void {
+  /** `isHere`: its upper half has just come. */
+  private parameterAt(channel: number, kind: ParameterKind, number: number, isHere: boolean): number {
+    const known = isHere || this.options.nrpn7 ? undefined : this.known(kind, channel, number)
+    return known ?? this.parameters.get(`${channel} ${kind} ${number}`) ?? 0
+  }
+
+  /** Whether it waited. */
+  private forget(channel: number, kind: Waiting['kind'], number: number): boolean {
     const at = this.waiting.findIndex((one) => one.channel === channel && one.kind === kind && one.number === number)
     if (at >= 0) this.waiting.splice(at, 1)
+    return at >= 0
   }
 
   private tellWaiting(isDue: (one: Waiting) => boolean): void {

@@ -69,7 +69,9 @@ export class MidiInput implements MidiSink, ControllerSink, ClockSink {
     const { options, clock, router, base } = parts
     this.parts = parts
     this.parser = new MidiParser(this, clock)
-    this.controllers = new Controllers(options, this, clock)
+    this.controllers = new Controllers(options, this, clock, (kind, channel, number) =>
+      parts.gear.get(keyOf({ kind, channel, number })),
+    )
     this.params = new PacedParams(options.maxRate, clock, (address, value) => router.set(address, value))
     this.follower = new ClockFollower(this)
     this.sensing = new ActiveSensing(clock, () => this.endNotes())

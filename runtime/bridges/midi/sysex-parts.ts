@@ -22,7 +22,12 @@ export class SysExParts {
     const isLast = part[part.length - 1] === SYSEX_END
     const data = part.subarray(isFirst ? 1 : 0, isLast ? -1 : undefined)
     const isNext = isFirst || this.parts.length > 0
-    if (!isNext || this.length + part.length > MAX_SYSEX_BYTES || data.some((byte) => byte > 0x7f)) {
+    if (
+      part.length === 0 ||
+      !isNext ||
+      this.length + part.length > MAX_SYSEX_BYTES ||
+      data.some((byte) => byte > 0x7f)
+    ) {
       this.clear()
       return undefined
     }

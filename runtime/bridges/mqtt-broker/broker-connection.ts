@@ -10,7 +10,6 @@ import {
   type IUnsubscribePacket,
   type Packet,
 } from 'mqtt-packet'
-import { topicProblem } from '../mqtt/topic-filter.ts'
 import type { Broker } from './broker.ts'
 import type { BrokerSession, ClientAck, SessionConnection } from './broker-session.ts'
 import { limitExpiry, RECEIVE_MAXIMUM, refusalOf } from './connect-answer.ts'
@@ -20,6 +19,7 @@ import { PacketStream } from './packet-stream.ts'
 import { PacketWriter } from './packet-writer.ts'
 import type { Publication } from './publication-flow.ts'
 import { ConnectReason, DisconnectReason, PublishReason } from './reason-codes.ts'
+import { subscribeProblem } from './subscribe-problem.ts'
 import { TopicAliases } from './topic-aliases.ts'
 import { willOf } from './wills.ts'
 
@@ -47,7 +47,6 @@ export class BrokerConnection implements SessionConnection {
   private readonly writer: PacketWriter
   private isConnecting = false
   private hasSpoken = false
-  private mayKeepSession = false
   /** Packets that came right behind CONNECT. */
   private held: Packet[] = []
   private keepAliveMs = 0
@@ -89,7 +88,6 @@ export class BrokerConnection implements SessionConnection {
     this.keepAliveMs = (connack.properties?.serverKeepAlive ?? keepalive) * 1000
     this.will = willOf(packet, session.clientId)
     this.willDelaySeconds = will?.properties?.willDelayInterval ?? 0
-    this.mayKeepSession = (properties?.sessionExpiryInterval ?? 0) > 0
     this.send(connack)
   }
 
@@ -119,8 +117,7 @@ export class BrokerConnection implements SessionConnection {
       // Speakers of other protocols need not be waited for.
       if (chunk[0] !== CONNECT_HEADER) this.fault('CONNECT must come first')
     }
-    if (this.isClosed) return
-    const problem = this.packets.push(chunk)
+    const problem = this.isClosed ? undefined : this.packets.push(chunk)
     if (problem === undefined || this.isClosed) return
     this.broker.problem('packet', `${this.remote}: a packet is ${problem}`)
     this.end(problem === 'malformed' ? DisconnectReason.malformed : DisconnectReason.packetTooLarge)
@@ -210,13 +207,8 @@ export class BrokerConnection implements SessionConnection {
     const { qos, messageId = 0, retain, properties } = packet
     const topic = this.aliases.topicOf(packet)
     if (typeof topic !== 'string') {
+      this.broker.problem('topic', `${this.remote}: a topic, or the alias of one, is invalid`)
       this.end(topic)
-      return
-    }
-    const problem = topicProblem(topic)
-    if (problem !== undefined) {
-      this.broker.problem('topic', `${this.remote}: ${problem}`)
-      this.end(DisconnectReason.topicNameInvalid)
       return
     }
     if (qos === 2 && session.received.has(messageId)) {
@@ -244,11 +236,12 @@ export class BrokerConnection implements SessionConnection {
 
   private onSubscribe(session: BrokerSession, packet: ISubscribePacket): void {
     const { subscriptions, messageId, properties } = packet
-    const identifier = properties?.subscriptionIdentifier ?? 0
-    if (subscriptions.length === 0 || messageId === 0 || typeof identifier !== 'number') {
-      this.fault('SUBSCRIBE without subscriptions')
+    const problem = subscribeProblem(packet, this.version)
+    if (problem !== undefined) {
+      this.fault(problem)
       return
     }
+    const identifier = properties?.subscriptionIdentifier ?? 0
     const known = subscriptions.map(({ topic }) => session.subscriptions.has(topic))
     const granted = subscriptions.map((wanted) => this.broker.subscribe(session, wanted, identifier))
     const told = this.version === 5 ? granted : granted.map((code) => (code > 2 ? 0x80 : code))
@@ -268,14 +261,13 @@ export class BrokerConnection implements SessionConnection {
   }
 
   private onDisconnect(session: BrokerSession, { reasonCode = 0, properties }: IDisconnectPacket): void {
-    const expiry = properties?.sessionExpiryInterval ?? 0
-    if (expiry > 0 && !this.mayKeepSession) {
+    const expiry = properties?.sessionExpiryInterval
+    const seconds = expiry === undefined ? session.expirySeconds : limitExpiry(expiry, this.broker.options)
+    if (seconds > 0 && session.expirySeconds === 0) {
       this.fault('DISCONNECT keeps a session that CONNECT did not')
       return
     }
-    if (properties?.sessionExpiryInterval !== undefined) {
-      session.expirySeconds = limitExpiry(expiry, this.broker.options)
-    }
+    session.expirySeconds = seconds
     this.finish(reasonCode === DisconnectReason.normal)
   }
 

@@ -18,6 +18,7 @@ export interface SessionConnection {
 
 export interface SessionParts {
   readonly clientId: string
+  readonly username: string | undefined
   /** Messages that wait for a client that is away or slow. */
   readonly maxQueued: number
   now(): number
@@ -45,6 +46,7 @@ const MAX_BYTES = 1024 * 1024
 /** What the broker knows of a client, connected or not. Source: MQTT 5.0 §4.1, §4.3, §4.4. */
 export class BrokerSession {
   readonly clientId: string
+  readonly username: string | undefined
   /** By filter as it was given, `$share/…` included. */
   readonly subscriptions = new Map<string, Subscription>()
   /** Packet ids of QoS 2 messages of the client, from PUBLISH to PUBREL. */
@@ -63,23 +65,35 @@ export class BrokerSession {
   private queuedBytes = 0
   private nextKey = 0
   private lastPacketId = 0
+  /** Packet ids of `inflight` that the connection has not seen yet: it is a new one. */
+  private unseen: number[] = []
+  private readyWaiters: ((isReady: boolean) => void)[] = []
 
   constructor(parts: SessionParts) {
     this.parts = parts
     this.clientId = parts.clientId
+    this.username = parts.username
   }
 
   get isConnected(): boolean {
     return this.connection !== null
   }
 
+  /** Nothing waits, and there is room for more. */
+  get isReady(): boolean {
+    return this.queue.size === 0 && this.hasRoom()
+  }
+
+  /** Resolves with true when it is ready, with false when its connection has ended. */
+  whenReady(): Promise<boolean> {
+    if (this.connection === null || this.isReady) return Promise.resolve(this.isReady)
+    return new Promise((resolve) => this.readyWaiters.push(resolve))
+  }
+
   /** Messages that were not acknowledged are sent again, then those that waited. */
   attach(connection: SessionConnection): void {
     this.connection = connection
-    for (const [messageId, delivery] of this.inflight) {
-      if (delivery.isReceived) connection.write(encodeAck('pubrel', messageId, connection.version))
-      else this.write(delivery, messageId, true)
-    }
+    this.unseen = [...this.inflight.keys()]
     this.drain()
   }
 
@@ -87,6 +101,7 @@ export class BrokerSession {
     this.connection = null
     this.leftAtMs = this.parts.now()
     for (const [key, { qos }] of this.queue) if (qos === 0) this.dequeue(key)
+    for (const resolve of this.readyWaiters.splice(0)) resolve(false)
   }
 
   deliver(message: Outgoing, qos: Qos, isRetained: boolean, subscriptionIds: readonly number[]): void {
@@ -123,6 +138,7 @@ export class BrokerSession {
 
   /** Sends what waited, as far as the client takes it. */
   drain(): void {
+    this.sendUnseen()
     for (const [key, delivery] of this.queue) {
       if (this.connection === null || this.connection.isCongested) return
       if (delivery.qos > 0 && !this.hasRoom()) return
@@ -131,6 +147,21 @@ export class BrokerSession {
       else if (delivery.qos > 0) this.launch(delivery)
       else this.write(delivery, 0, false)
     }
+    if (this.readyWaiters.length > 0 && this.isReady) {
+      for (const resolve of this.readyWaiters.splice(0)) resolve(true)
+    }
+  }
+
+  private sendUnseen(): void {
+    while (this.unseen.length > 0) {
+      const { connection } = this
+      if (connection === null || connection.isCongested) return
+      if (this.inflight.size - this.unseen.length >= Math.min(MAX_INFLIGHT, connection.receiveMaximum)) return
+      const messageId = this.unseen.shift() as number
+      const delivery = this.inflight.get(messageId) as Delivery
+      if (delivery.isReceived) connection.write(encodeAck('pubrel', messageId, connection.version))
+      else if (!this.write(delivery, messageId, true)) this.land(messageId, delivery)
+    }
   }
 
   private hasRoom(): boolean {
@@ -138,6 +169,7 @@ export class BrokerSession {
     return (
       connection !== null &&
       !connection.isCongested &&
+      this.unseen.length === 0 &&
       this.inflightBytes < MAX_BYTES &&
       inflight.size < Math.min(MAX_INFLIGHT, connection.receiveMaximum)
     )
@@ -155,6 +187,8 @@ export class BrokerSession {
 
   private land(messageId: number, { message }: Delivery): void {
     this.inflight.delete(messageId)
+    const unseenAt = this.unseen.indexOf(messageId)
+    if (unseenAt >= 0) this.unseen.splice(unseenAt, 1)
     this.inflightBytes -= message.parts.payload.length
   }
 

@@ -10,16 +10,17 @@ import type { BrokerConnection } from './broker-connection.ts'
 import { BrokerSession } from './broker-session.ts'
 import { connackOf, connectProblem, sessionExpiry } from './connect-answer.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
-import type { Outgoing, Qos } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
 import { type Publication, PublicationFlow } from './publication-flow.ts'
 import { ConnectReason, DisconnectReason, PublishReason, SubscribeReason, UnsubscribeReason } from './reason-codes.ts'
+import { deliverRetained, RetainedFeeds } from './retained-feed.ts'
 import { RetainedMessages } from './retained-messages.ts'
 import { type Match, type Subscription, SubscriptionTree } from './subscription-tree.ts'
 import { isSystemTopic, systemMessages } from './system-topics.ts'
 import { Wills, willOf } from './wills.ts'
 
 /** Connections of those that are told that there are too many clients. */
-const MAX_MORE = 64
+export const MAX_MORE = 64
 const SWEEP_MS = 1000
 const SYSTEM_EVERY_MS = 30_000
 const MAX_SUBSCRIPTIONS = 1000
@@ -33,7 +34,7 @@ export class Broker {
   private readonly context: BridgeContext<MqttBrokerOptions>
   private readonly access: AccessList
   private readonly flow: PublicationFlow
-  private readonly retained: RetainedMessages
+  private readonly feeds: RetainedFeeds
   private readonly seen: SeenTopics
   private readonly tree = new SubscriptionTree()
   private readonly sessions = new Map<string, BrokerSession>()
@@ -56,10 +57,11 @@ export class Broker {
     this.options = options
     this.clock = clock
     this.access = new AccessList(options.users, options.anonymous)
-    this.retained = new RetainedMessages({ client, namespace, quotesStrings: options.quoteStrings })
+    const retained = new RetainedMessages({ client, namespace, quotesStrings: options.quoteStrings, clock })
+    this.feeds = new RetainedFeeds(retained, (message) => context.problem('retained', message))
     this.seen = new SeenTopics(router, namespace, clock)
     this.flow = new PublicationFlow(context, {
-      retained: this.retained,
+      retained,
       seen: this.seen,
       fanOut: (message) => this.fanOut(message),
     })
@@ -83,8 +85,7 @@ export class Broker {
   async connect(connection: BrokerConnection, packet: IConnectPacket): Promise<ConnectReason> {
     const refusal = connectProblem(packet)
     if (refusal !== undefined) return refusal
-    const isBack = this.connected.has(packet.clientId)
-    if (this.connected.size >= this.options.maxClients && !isBack) return ConnectReason.serverBusy
+    if (this.isFull(packet)) return ConnectReason.serverBusy
     const rights = await this.access.rightsOf(packet.username, packet.password)
     if (rights === undefined) {
       return packet.username === undefined ? ConnectReason.notAuthorized : ConnectReason.badUserOrPassword
@@ -92,12 +93,15 @@ export class Broker {
     const will = willOf(packet, packet.clientId)
     if (will !== null && !rights.canWrite(will.topic)) return ConnectReason.notAuthorized
     if (connection.isClosed) return ConnectReason.success
+    // Others may have come meanwhile.
+    if (this.isFull(packet)) return ConnectReason.serverBusy
     const clientId = packet.clientId === '' ? `auto-${randomBytes(8).toString('hex')}` : packet.clientId
     this.connected.get(clientId)?.end(DisconnectReason.takenOver)
     const known = this.sessions.get(clientId)
-    if (known !== undefined && packet.clean === true) this.endSession(known)
-    const isPresent = known !== undefined && packet.clean !== true
-    const session = isPresent ? known : this.newSession(clientId)
+    // What waits for one user is not for another.
+    const isPresent = known !== undefined && packet.clean !== true && known.username === packet.username
+    if (known !== undefined && !isPresent) this.endSession(known)
+    const session = isPresent ? known : this.newSession(clientId, packet.username)
     // Of a session that ended it was sent; one that goes on needs it no more.
     this.wills.cancel(clientId)
     const expirySeconds = sessionExpiry(packet, this.options)
@@ -175,19 +179,10 @@ export class Broker {
     if (subscription === undefined || subscription.group !== undefined) return
     if (handling === 2 || (handling === 1 && !isNew)) return
     const { filter } = subscription
-    const take = (message: Outgoing) => {
-      // It may have changed its mind meanwhile.
-      const isWanted = session.subscriptions.get(wanted.topic) === subscription
-      if (!isWanted || !session.rights.canRead(message.parts.topic)) return
-      const identifiers = subscription.identifier > 0 ? [subscription.identifier] : []
-      session.deliver(message, Math.min(message.parts.qos, subscription.qos) as Qos, true, identifiers)
-    }
     if (isSystemTopic(filter)) {
-      for (const message of this.systemMessages()) if (matchesFilter(filter, message.parts.topic)) take(message)
-      return
-    }
-    const onProblem = (error: Error) => this.context.problem('retained', `${filter}: ${error.message}`)
-    this.retained.read(filter, take).catch(onProblem)
+      const wantedOnes = this.systemMessages().filter(({ parts }) => matchesFilter(filter, parts.topic))
+      for (const message of wantedOnes) deliverRetained(message, subscription)
+    } else this.feeds.add(wanted.topic, subscription)
   }
 
   unsubscribe(session: BrokerSession, filter: string): number {
@@ -223,9 +218,14 @@ export class Broker {
     this.wills.sweep(Number.POSITIVE_INFINITY)
   }
 
-  private newSession(clientId: string): BrokerSession {
+  private isFull({ clientId }: IConnectPacket): boolean {
+    return this.connected.size >= this.options.maxClients && !this.connected.has(clientId)
+  }
+
+  private newSession(clientId: string, username: string | undefined): BrokerSession {
     const session = new BrokerSession({
       clientId,
+      username,
       maxQueued: this.options.maxQueued,
       now: () => this.clock.now(),
       onSent: () => this.sent++,
@@ -260,13 +260,14 @@ export class Broker {
   }
 
   /** Of the message that is passing; a member, so that there is none for each message. */
-  private readonly deliver = ({ session, qos, isNoLocal, keepsRetainFlag, identifiers }: Match) => {
+  private readonly deliver = (all: Match) => {
     const message = this.passing as Outgoing
     const { origin, topic, isRetained } = message.parts
-    if (isNoLocal && origin === session.clientId) return
-    if (!session.rights.canRead(topic)) return
-    const least = message.parts.qos < qos ? message.parts.qos : qos
-    session.deliver(message, least, keepsRetainFlag && isRetained, identifiers)
+    const { session } = all
+    const match = origin === session.clientId ? all.own : all
+    if (match === undefined || !session.rights.canRead(topic)) return
+    const least = message.parts.qos < match.qos ? message.parts.qos : match.qos
+    session.deliver(message, least, match.keepsRetainFlag && isRetained, match.identifiers)
   }
 
   private systemMessages(): Outgoing[] {

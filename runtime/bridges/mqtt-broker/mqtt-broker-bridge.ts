@@ -5,13 +5,18 @@ import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import { explainListenFailure } from '../../transports/listen-error.ts'
 import type { BridgeContext, OpenBridge } from '../bridge.ts'
-import { Broker } from './broker.ts'
+import { Broker, MAX_MORE } from './broker.ts'
 import { BrokerConnection } from './broker-connection.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
 
 const WEB_PROTOCOLS = ['mqtt', 'mqttv3.1']
 /** For clients to read why. */
 const GOODBYE_MS = 300
+const HANDSHAKE_MS = 10_000
+/** Bytes of a WebSocket message, which may have many packets. */
+const MAX_WEB_MESSAGE = 1024 * 1024
+/** Close code of WebSockets. */
+const UNSUPPORTED_DATA = 1003
 
 /** Rejects with an error that names the port that is taken, or the file that cannot be read. Source: bridges.md §10. */
 export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => {
@@ -22,10 +27,10 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
   const broker = new Broker(context, client)
   const sockets = new Set<Socket>()
   const servers: Server[] = []
-  const closings: (() => void)[] = []
+  const closings: (() => Promise<unknown>)[] = []
   const stop = async () => {
-    for (const close of closings) close()
-    const closed = servers.filter(({ listening }) => listening).map((server) => once(server, 'close'))
+    const closed = closings.map((close) => close())
+    for (const server of servers) if (server.listening) closed.push(once(server, 'close'))
     for (const server of servers) server.close()
     broker.stop()
     const goodbye = context.clock.timer(GOODBYE_MS, () => {
@@ -37,18 +42,20 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
   }
   const accept = (socket: Socket) => {
     socket.setNoDelay(true)
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
     new BrokerConnection(broker, socket, `${socket.remoteAddress}:${socket.remotePort}`)
   }
   try {
     if (listen !== 0) {
       const server = createServer(accept)
       servers.push(server)
+      watch(server, broker, sockets)
       await listening(server, listen, host, 'listen')
     }
     if (tls !== undefined) {
-      const server = createTlsServer(tls, accept)
+      const server = createTlsServer({ ...tls, handshakeTimeout: HANDSHAKE_MS }, accept)
+      server.maxConnections = options.maxClients + MAX_MORE
+      server.on('drop', () => broker.problem('refused', 'there are too many clients, a connection is refused'))
+      watch(server, broker, sockets)
       server.on('tlsClientError', (error) => broker.problem('tls', `a client's TLS handshake failed: ${error.message}`))
       servers.push(server)
       await listening(server, tlsListen, host, 'tlsListen')
@@ -61,29 +68,49 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
   return { stop }
 }
 
+/** Keeps what is to be ended with it: connections in the middle of their TLS handshake, too. */
+function watch(server: Server, broker: Broker, sockets: Set<Socket>): void {
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+  })
+  server.on('error', (error) => {
+    // Before, it is the one who wants to listen who is told.
+    if (server.listening) broker.problem('accept', `a client cannot be let in: ${error.message}`)
+  })
+}
+
 /** MQTT in binary messages of WebSockets, of which the borders mean nothing. Source: MQTT 5.0 §6. */
-function serveWeb(context: BridgeContext<MqttBrokerOptions>, broker: Broker): (() => void)[] {
+function serveWeb(context: BridgeContext<MqttBrokerOptions>, broker: Broker): (() => Promise<unknown>)[] {
   const { options, web } = context
   const server = new WebSocketServer({
     noServer: true,
-    maxPayload: options.maxPacket,
+    maxPayload: Math.max(options.maxPacket, MAX_WEB_MESSAGE),
     perMessageDeflate: false,
     handleProtocols: (offered) => WEB_PROTOCOLS.find((name) => offered.has(name)) ?? false,
   })
   const giveUp = web.upgrade(options.webPath, (request, socket, head) => {
     server.handleUpgrade(request, socket, head, (webSocket) => {
+      // MQTT 5.0 §6: only binary messages.
+      webSocket.on('message', (_data, isBinary) => {
+        if (!isBinary) webSocket.close(UNSUPPORTED_DATA)
+      })
       const stream = createWebSocketStream(webSocket)
       new BrokerConnection(broker, stream, `${request.socket.remoteAddress}:${request.socket.remotePort}`)
     })
   })
-  const closeAll = () => {
+  const close = () => {
+    giveUp()
     server.close()
-    for (const webSocket of server.clients) {
+    const closed = [...server.clients].map(async (webSocket) => {
       const goodbye = context.clock.timer(GOODBYE_MS, () => webSocket.terminate())
-      webSocket.once('close', () => goodbye.cancel())
-    }
+      await new Promise((resolve) => webSocket.once('close', resolve))
+      goodbye.cancel()
+    })
+    return Promise.all(closed)
   }
-  return [giveUp, closeAll]
+  return [close]
 }
 
 async function tlsOptions({ tlsCert = '', tlsKey = '', tlsClientCa }: MqttBrokerOptions) {

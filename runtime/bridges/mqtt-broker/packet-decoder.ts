@@ -105,11 +105,12 @@ export class PacketDecoder {
       // It reads beyond the end of some packets.
       this.problem = (error as Error).message
     }
-    const packet = this.parsed
+    const packet = this.parsed as Packet | undefined
     if (this.problem !== '') return new Malformed(this.problem)
     if (packet === undefined || rest > 0) return new Malformed('it ends too early')
     const will = packet.cmd === 'connect' ? packet.will : undefined
-    const problem = propertiesProblem(packet.properties) ?? propertiesProblem(will?.properties)
+    const properties = 'properties' in packet ? packet.properties : undefined
+    const problem = propertiesProblem(properties) ?? propertiesProblem(will?.properties)
     return problem === undefined ? packet : new Malformed(problem)
   }
 }

@@ -7,6 +7,7 @@ import { NULL } from '../json-value.ts'
 import { fitsFrame } from '../mqtt/frame-fit.ts'
 import { payloadFromValue, valueFromPayload } from '../mqtt/payload.ts'
 import type { SeenTopics } from '../mqtt/seen-topics.ts'
+import { topicProblem } from '../mqtt/topic-filter.ts'
 import { type TopicRoute, TopicRules } from '../mqtt/topic-rules.ts'
 import { isSameValue } from '../same-value.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
@@ -157,6 +158,11 @@ export class PublicationFlow {
     }
     const topic = foreignOf(this.context.namespace, address)
     if (topic === undefined) return
+    // Addresses may have what topics may not: `+` and `#`.
+    if (topicProblem(topic) !== undefined) {
+      this.context.counters.outDropped++
+      return
+    }
     const payload =
       samples === undefined
         ? payloadFromValue(value, this.context.options.quoteStrings)

@@ -1,9 +1,10 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
+import type { Clock } from '../../router/clock.ts'
 import { foreignOf } from '../foreign-address.ts'
 import { payloadFromValue } from '../mqtt/payload.ts'
 import { patternOfFilter } from '../mqtt/topic-address.ts'
-import { matchesFilter } from '../mqtt/topic-filter.ts'
+import { matchesFilter, topicProblem } from '../mqtt/topic-filter.ts'
 import { isSameValue } from '../same-value.ts'
 import { Outgoing } from './outgoing.ts'
 
@@ -15,6 +16,7 @@ export interface RetainedOptions {
   readonly client: Client
   readonly namespace: string
   readonly quotesStrings: boolean
+  readonly clock: Clock
 }
 
 /** The params of the router are the retained messages; of those that clients published, the very bytes are known here. */
@@ -64,18 +66,27 @@ export class RetainedMessages {
     if (this.large.has(address)) this.forget(address)
   }
 
-  /** Hands over what there is at a filter; what changes meanwhile, subscribers hear of anyway. */
-  async read(filter: string, take: (message: Outgoing) => void): Promise<void> {
-    const { client, namespace } = this.options
+  /**
+   * Hands over what there is at a filter; what changes meanwhile, subscribers hear of anyway. `take` says when it wants
+   * the next one; false: no more.
+   */
+  async read(filter: string, take: (message: Outgoing) => boolean | Promise<boolean>): Promise<void> {
+    const { client, namespace, clock } = this.options
     const changed = new Set<string>()
     this.asking.add(changed)
-    for (const message of this.large.values()) if (matchesFilter(filter, message.parts.topic)) take(message)
     try {
+      for (const message of this.large.values()) {
+        const { topic, expiresAtMs } = message.parts
+        if (expiresAtMs <= clock.now() || !matchesFilter(filter, topic)) continue
+        const isMore = take(message)
+        if (isMore !== true && !(await isMore)) return
+      }
       for (const { address, value } of await client.snapshot(patternOfFilter(namespace, filter))) {
         const topic = foreignOf(namespace, address)
         if (topic === undefined || value.type === 'null' || changed.has(address)) continue
-        if (this.large.has(address)) continue
-        if (matchesFilter(filter, topic)) take(this.messageOf(address, topic, value))
+        if (this.large.has(address) || !matchesFilter(filter, topic) || topicProblem(topic) !== undefined) continue
+        const isMore = take(this.messageOf(address, topic, value))
+        if (isMore !== true && !(await isMore)) return
       }
     } finally {
       this.asking.delete(changed)

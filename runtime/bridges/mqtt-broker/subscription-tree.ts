@@ -19,9 +19,10 @@ export interface Subscription {
 export interface Match {
   readonly session: BrokerSession
   readonly qos: Qos
-  readonly isNoLocal: boolean
   readonly keepsRetainFlag: boolean
   readonly identifiers: readonly number[]
+  /** What it gets of its own messages; undefined: nothing. */
+  readonly own: Match | undefined
 }
 
 /** Members of a shared subscription take turns. */
@@ -100,7 +101,7 @@ export class SubscriptionTree {
     const { single, groups } = this.known.get(topic) ?? this.find(topic)
     for (let at = 0; at < single.length; at++) visit(single[at])
     for (let at = 0; at < groups.length; at++) {
-      const member = choose(groups[at])
+      const member = choose(groups[at], topic)
       if (member !== undefined) visit(matchOf([member]))
     }
   }
@@ -143,22 +144,30 @@ export class SubscriptionTree {
   }
 }
 
-/** The next member that is connected; else the next one. */
-function choose(group: ShareGroup): Subscription | undefined {
+/** The next member that may read it and is connected; else the next one that may. */
+function choose(group: ShareGroup, topic: string): Subscription | undefined {
   const { members } = group
+  let away: Subscription | undefined
   for (let tried = 0; tried < members.length; tried++) {
     const member = members[group.next++ % members.length]
+    if (!member.session.rights.canRead(topic)) continue
     if (member.session.isConnected) return member
+    away ??= member
   }
-  return members[group.next++ % members.length]
+  group.next++
+  return away
 }
 
 function matchOf(subscriptions: readonly Subscription[]): Match {
-  return {
+  const all = {
     session: subscriptions[0].session,
     qos: Math.max(...subscriptions.map(({ qos }) => qos)) as Qos,
-    isNoLocal: subscriptions.every(({ isNoLocal }) => isNoLocal),
     keepsRetainFlag: subscriptions.some(({ keepsRetainFlag }) => keepsRetainFlag),
     identifiers: subscriptions.flatMap(({ identifier }) => (identifier > 0 ? [identifier] : [])),
+    own: undefined as Match | undefined,
   }
+  const local = subscriptions.filter(({ isNoLocal }) => !isNoLocal)
+  if (local.length === subscriptions.length) all.own = all
+  else if (local.length > 0) all.own = matchOf(local)
+  return all
 }

@@ -1,4 +1,5 @@
 import type { IPublishPacket } from 'mqtt-packet'
+import { topicProblem } from '../mqtt/topic-filter.ts'
 import { TOPIC_ALIASES } from './connect-answer.ts'
 import { DisconnectReason } from './reason-codes.ts'
 
@@ -6,9 +7,11 @@ import { DisconnectReason } from './reason-codes.ts'
 export class TopicAliases {
   private readonly topics: string[] = []
 
-  /** The topic; a reason where the alias is none. */
+  /** The topic; a reason where it is none, or the alias is none. */
   topicOf({ topic, properties }: IPublishPacket): string | DisconnectReason {
     const alias = properties?.topicAlias
+    if ((alias === undefined || topic !== '') && topicProblem(topic) !== undefined)
+      return DisconnectReason.topicNameInvalid
     if (alias === undefined) return topic
     if (!(alias >= 1 && alias <= TOPIC_ALIASES)) return DisconnectReason.topicAliasInvalid
     if (topic !== '') this.topics[alias] = topic

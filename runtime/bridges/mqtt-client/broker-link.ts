@@ -51,6 +51,8 @@ export class BrokerLink {
   /** Whether the broker still knew our session, the last time. */
   isSessionPresent = false
   private isStopped = false
+  /** Of QoS 0; the library forgets those that a slow connection had not taken when it ended. */
+  private readonly unwritten = new Set<(error?: Error) => void>()
 
   private constructor(client: MqttClient, version: 4 | 5, options: LinkOptions) {
     this.client = client
@@ -122,13 +124,20 @@ export class BrokerLink {
 
   publish({ topic, payload, qos, isRetained, properties }: OutgoingMessage, done: (error?: Error) => void): void {
     const wanted = this.version === 5 ? properties : undefined
+    let tell = done
+    if (qos === 0) {
+      tell = (error) => {
+        if (this.unwritten.delete(tell)) done(error)
+      }
+      this.unwritten.add(tell)
+    }
     this.client.publish(topic, payload, { qos, retain: isRetained, properties: wanted }, (error) =>
-      done(error ?? undefined),
+      tell(error ?? undefined),
     )
   }
 
-  /** Resolves with what the broker refuses, and why. */
-  async subscribe(topics: readonly WantedTopic[]): Promise<{ topic: string; reason: string }[]> {
+  /** Resolves with what the broker refuses, and why; with nothing when the connection ended before it had answered. */
+  async subscribe(topics: readonly WantedTopic[]): Promise<{ topic: string; reason: string }[] | undefined> {
     const refused: { topic: string; reason: string }[] = []
     for (let at = 0; at < topics.length; at += CHUNK) {
       const chunk = topics.slice(at, at + CHUNK)
@@ -138,11 +147,13 @@ export class BrokerLink {
           this.version === 5 ? { qos, nl: isNoLocal, rap: true, rh: retainHandling } : { qos },
         ]),
       )
+      if (!this.isConnected) return undefined
       const granted = await new Promise<readonly number[]>((resolve) => {
         this.client.subscribe(request, (_error, _subscriptions, packet) => {
           resolve((packet?.granted ?? []).map(Number))
         })
       })
+      if (granted.length === 0 && !this.isConnected) return undefined
       for (const [index, { topic }] of chunk.entries()) {
         const code = granted[index]
         if (code === undefined) refused.push({ topic, reason: 'no answer' })
@@ -173,6 +184,7 @@ export class BrokerLink {
   }
 
   private onClosed(): void {
+    for (const tell of this.unwritten) tell(new Error('the connection was lost'))
     if (this.isStopped) return
     const { clock, handlers, url } = this.options
     const reason = this.lastError === '' ? 'the connection was closed' : this.lastError

@@ -1,5 +1,5 @@
 import type { SignalDefinition } from '../../../firmware-protocol/wire/message.ts'
-import type { Client } from '../../client/client.ts'
+import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Timer } from '../../router/clock.ts'
 import type { BridgeContext } from '../bridge.ts'
 import type { MqttClientOptions } from './mqtt-client-kind.ts'
@@ -24,7 +24,7 @@ const UNITS: Readonly<Record<string, { unit: string; deviceClass?: string }>> = 
   m: { unit: 'm', deviceClass: 'distance' },
   s: { unit: 's', deviceClass: 'duration' },
 }
-/** A RESULT of the router has no units (wire reference §6.18): then the name says what a number means. */
+/** Where no unit was announced, the name says what a number means. */
 const NAMED_UNITS: Readonly<Record<string, string>> = {
   temperature: 'Cel',
   humidity: '%',
@@ -68,7 +68,6 @@ export class HomeAssistant {
   /** Home Assistant says online when it has started. */
   readonly statusTopic: string
   private readonly context: BridgeContext<MqttClientOptions>
-  private readonly client: Client
   private readonly discovery: DiscoveryOptions
   private readonly exposure: TopicExposure
   /** Payloads by topic. */
@@ -76,10 +75,9 @@ export class HomeAssistant {
   private timer: Timer | null = null
   private isStopped = false
 
-  constructor(context: BridgeContext<MqttClientOptions>, client: Client, discovery: DiscoveryOptions) {
+  constructor(context: BridgeContext<MqttClientOptions>, discovery: DiscoveryOptions) {
     const { options, namespace } = context
     this.context = context
-    this.client = client
     this.discovery = discovery
     this.exposure = new TopicExposure({ namespace, ...options })
     this.statusTopic = `${options.homeAssistantPrefix}/status`
@@ -88,7 +86,7 @@ export class HomeAssistant {
   /** Tells all, now and when something changes. */
   begin(): void {
     this.told = new Map()
-    void this.look()
+    this.look()
   }
 
   stop(): void {
@@ -103,27 +101,24 @@ export class HomeAssistant {
     return true
   }
 
-  private async look(): Promise<void> {
+  private look(): void {
     this.timer?.cancel()
-    const { namespace, options, problem } = this.context
-    try {
-      const wanted = new Map<string, string>()
-      for (const pattern of [`${namespace}/**`, ...options.expose]) {
-        for (const definition of await this.client.query(pattern)) {
-          const entity = this.entityOf(definition)
-          if (entity !== undefined && wanted.size < MAX_ENTITIES)
-            wanted.set(entity.topic, JSON.stringify(entity.config))
-        }
+    if (this.isStopped) return
+    const { namespace, options, clock } = this.context
+    const wanted = new Map<string, string>()
+    for (const text of [`${namespace}/**`, ...options.expose]) {
+      const pattern = Pattern.parse(text)
+      if (!(pattern instanceof Pattern)) continue
+      for (const definition of this.context.announced(pattern)) {
+        const entity = this.entityOf(definition)
+        if (entity !== undefined && wanted.size < MAX_ENTITIES) wanted.set(entity.topic, JSON.stringify(entity.config))
       }
-      if (this.isStopped) return
-      for (const [topic, text] of wanted) if (this.told.get(topic) !== text) this.tell(topic, text)
-      // An empty one removes it.
-      for (const topic of this.told.keys()) if (!wanted.has(topic)) this.tell(topic, '')
-      this.told = wanted
-    } catch (error) {
-      problem('discovery', `the announced signals cannot be read: ${(error as Error).message}`)
     }
-    if (!this.isStopped) this.timer = this.context.clock.timer(LOOK_AGAIN_MS, () => void this.look())
+    for (const [topic, text] of wanted) if (this.told.get(topic) !== text) this.tell(topic, text)
+    // An empty one removes it.
+    for (const topic of this.told.keys()) if (!wanted.has(topic)) this.tell(topic, '')
+    this.told = wanted
+    this.timer = clock.timer(LOOK_AGAIN_MS, () => this.look())
   }
 
   private tell(topic: string, text: string): void {
@@ -137,7 +132,7 @@ export class HomeAssistant {
     if (stateTopic === undefined) return undefined
     const isSettable = access.includes('w')
     const name = address.slice(address.lastIndexOf('/') + 1)
-    const kind = componentOf(datatype, isSettable, { unit: NAMED_UNITS[name], ...meta })
+    const kind = componentOf(datatype, isSettable, meta?.unit ?? NAMED_UNITS[name] ?? '', meta?.range)
     if (kind === undefined) return undefined
     const node = slug(`clasp_${this.context.id}`)
     const object = slug(address.slice(1))
@@ -160,7 +155,8 @@ export class HomeAssistant {
 function componentOf(
   datatype: string,
   isSettable: boolean,
-  { unit = '', range }: NonNullable<SignalDefinition['meta']>,
+  unit: string,
+  range: readonly [number, number] | undefined,
 ): { component: string; more: Record<string, unknown> } | undefined {
   if (datatype === 'bool') {
     return { component: isSettable ? 'switch' : 'binary_sensor', more: { payload_on: 'true', payload_off: 'false' } }
@@ -174,7 +170,9 @@ function componentOf(
     ...(known?.deviceClass === undefined ? {} : { device_class: known.deviceClass }),
   }
   if (!isSettable) return { component: 'sensor', more: { ...measure, state_class: 'measurement' } }
-  const [min, max, step] = RANGES[unit] ?? [...(range ?? [-1e6, 1e6]), isWhole ? 1 : 0.01]
+  const [lowest, highest, step] = RANGES[unit] ?? [-1e6, 1e6, isWhole ? 1 : 0.01]
+  const isRange = range !== undefined && range[0] < range[1] && range.every(Number.isFinite)
+  const [min, max] = isRange ? range : [lowest, highest]
   return { component: 'number', more: { ...measure, min, max, step } }
 }
 

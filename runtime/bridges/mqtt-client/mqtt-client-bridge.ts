@@ -28,7 +28,7 @@ export const openMqttClient: OpenBridge<MqttClientOptions> = async (context) => 
       handlers: traffic,
     })
     const homeAssistant = options.homeAssistant
-      ? new HomeAssistant(context, client, { statusTopic, send: (message) => traffic.send(message) })
+      ? new HomeAssistant(context, { statusTopic, send: (message) => traffic.send(message) })
       : null
     await traffic.begin(link, homeAssistant)
     return {

@@ -1,5 +1,5 @@
 import type { IPublishPacket } from 'mqtt'
-import type { Signal, Ttl } from '../../../firmware-protocol/wire/message.ts'
+import type { Ttl } from '../../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import type { Timer } from '../../router/clock.ts'
@@ -12,11 +12,15 @@ import { matchesFilter, parseShare, topicProblem } from '../mqtt/topic-filter.ts
 import { TopicRules } from '../mqtt/topic-rules.ts'
 import type { BrokerLink, LinkHandlers, WantedTopic } from './broker-link.ts'
 import type { HomeAssistant } from './home-assistant.ts'
+import { propertiesOf } from './message-properties.ts'
 import type { MqttClientOptions } from './mqtt-client-kind.ts'
 import type { OutgoingMessage } from './outbox.ts'
 import { Outlet } from './outlet.ts'
+import { Repeats } from './repeats.ts'
 import { SentValues } from './sent-values.ts'
 import { TopicExposure } from './topic-exposure.ts'
+
+type Properties = NonNullable<IPublishPacket['properties']>
 
 /** What was in the router before the broker has told what it retains waits so long, and loses. */
 const INITIAL_AFTER_MS = 1000
@@ -25,7 +29,6 @@ const MAX_INITIAL = 10_000
 const QOS = { param: 1, event: 1, stream: 0, gesture: 0, timeline: 2 } as const
 const DELETED: Ttl = { mode: 'absolute', seconds: 1 }
 const FOR_EVER: Ttl = { mode: 'never' }
-const JSON_TYPES: readonly Value['type'][] = ['array', 'map']
 
 export interface TrafficOptions {
   readonly statusTopic: string
@@ -43,13 +46,14 @@ export class MqttTraffic implements LinkHandlers {
   private readonly seen: SeenTopics
   private readonly outlet: Outlet
   private readonly sent = new SentValues()
+  private readonly repeats: Repeats
   private readonly wanted: readonly string[]
   /** Null when it has been sent. */
   private initial: Map<string, Update> | null = new Map()
   private initialTimer: Timer | null = null
   private link: BrokerLink | null = null
   private homeAssistant: HomeAssistant | null = null
-  private isFirst = true
+  private isSubscribed = false
   private isStopped = false
 
   constructor(context: BridgeContext<MqttClientOptions>, client: Client, traffic: TrafficOptions) {
@@ -61,6 +65,9 @@ export class MqttTraffic implements LinkHandlers {
     this.exposure = new TopicExposure({ namespace, ...options })
     this.seen = new SeenTopics(router, namespace, clock)
     this.outlet = new Outlet(context)
+    this.repeats = new Repeats(clock, (topic) =>
+      context.problem('loop', `values go round in circles at ${topic.slice(0, 80)}: is there a second bridge?`),
+    )
     this.wanted = options.subscribe.map((text) => parseShare(text).filter)
   }
 
@@ -123,15 +130,17 @@ export class MqttTraffic implements LinkHandlers {
   }
 
   private async greet(isSessionPresent: boolean): Promise<void> {
-    const { context, isFirst } = this
-    this.isFirst = false
+    const { context } = this
     context.tell('running')
     context.setPeers(1)
     this.send(this.statusMessage('online'))
     this.homeAssistant?.begin()
-    if (isSessionPresent && !isFirst) return
-    await this.subscribe(isFirst)
-    if (!isFirst || this.isStopped) return
+    if (isSessionPresent && this.isSubscribed) return
+    // A broker that lost our session may have lost what it retained; what it has counts more.
+    if (this.initial === null && !isSessionPresent && context.options.retain) this.initial = this.sent.takeOwn()
+    await this.subscribe()
+    if (this.initial === null || this.isStopped) return
+    this.initialTimer?.cancel()
     this.initialTimer = context.clock.timer(INITIAL_AFTER_MS, () => this.sendInitial())
   }
 
@@ -145,7 +154,7 @@ export class MqttTraffic implements LinkHandlers {
     }
     this.initial?.delete(topic)
     if (payload.length === 0 && properties?.responseTopic !== undefined) {
-      void this.answer(route.address, properties.responseTopic, properties.correlationData)
+      void this.answer(route.address, properties)
       return
     }
     const named = properties?.userProperties?.['clasp-sig']
@@ -160,6 +169,8 @@ export class MqttTraffic implements LinkHandlers {
       this.context.problem('payload', `what came at ${topic.slice(0, 80)} is not JSON`)
     } else if (!fitsFrame(route.address, value, payload.length)) {
       this.refuseSize(topic)
+    } else if (signal === 'param' && !this.repeats.allows(topic, payload)) {
+      counters.inDropped++
     } else if (signal === 'param') {
       this.sent.replace(topic, payload)
       this.seen.note(route.address, value)
@@ -178,7 +189,7 @@ export class MqttTraffic implements LinkHandlers {
   private onCommand(address: string, topic: string, payload: Buffer, properties: IPublishPacket['properties']): void {
     const { options, router, counters } = this.context
     if (payload.length === 0 && properties?.responseTopic !== undefined) {
-      void this.answer(address, properties.responseTopic, properties.correlationData)
+      void this.answer(address, properties)
       return
     }
     const value = valueFromPayload(payload, options.payload, options.numericWords)
@@ -197,8 +208,10 @@ export class MqttTraffic implements LinkHandlers {
   }
 
   /** Response topic and correlation data are a GET. */
-  private async answer(address: string, responseTopic: string, correlationData: Buffer | undefined): Promise<void> {
-    if (topicProblem(responseTopic) !== undefined) return
+  private async answer(address: string, { responseTopic, correlationData }: Properties): Promise<void> {
+    // The library lets pass what was cut off, or came twice.
+    if (typeof responseTopic !== 'string' || topicProblem(responseTopic) !== undefined) return
+    if (correlationData !== undefined && !Buffer.isBuffer(correlationData)) return
     try {
       const param = await this.client.get(address)
       const payload = param === undefined ? Buffer.alloc(0) : this.payloadOf(param.value)
@@ -209,7 +222,7 @@ export class MqttTraffic implements LinkHandlers {
     }
   }
 
-  private async subscribe(isFirst: boolean): Promise<void> {
+  private async subscribe(): Promise<void> {
     const { options } = this.context
     const filters = [...options.subscribe]
     const { commandFilter } = this.exposure
@@ -221,11 +234,12 @@ export class MqttTraffic implements LinkHandlers {
         qos: options.subscribeQos as 0 | 1 | 2,
         // Not allowed together with a shared subscription.
         isNoLocal: parseShare(topic).group === undefined,
-        retainHandling: isFirst ? 0 : 1,
+        retainHandling: this.isSubscribed ? 1 : 0,
       }),
     )
-    const refused = (await this.link?.subscribe(topics)) ?? []
-    if (refused.length === 0 || this.isStopped || this.link?.isConnected !== true) return
+    const refused = await this.link?.subscribe(topics)
+    this.isSubscribed = refused !== undefined
+    if (refused === undefined || refused.length === 0 || this.isStopped || this.link?.isConnected !== true) return
     const list = refused.map(({ topic, reason }) => `${topic} (${reason})`).join(', ')
     this.context.problem('subscribe', `the broker refuses ${list}: check the topics, and the rights of the user`)
     this.context.tell('degraded', `the broker refuses ${list}`)
@@ -249,8 +263,9 @@ export class MqttTraffic implements LinkHandlers {
     for (const [topic, update] of initial) this.sendUpdate(topic, update)
   }
 
-  private sendUpdate(topic: string, { signal, value, samples }: Update): void {
-    const { options, counters } = this.context
+  private sendUpdate(topic: string, update: Update): void {
+    const { options, counters, clock } = this.context
+    const { signal, value, samples } = update
     this.initial?.delete(topic)
     const payload = samples === undefined ? this.payloadOf(value) : Buffer.from(JSON.stringify(samples))
     if (payload.length > options.maxPacket) {
@@ -259,30 +274,15 @@ export class MqttTraffic implements LinkHandlers {
       return
     }
     const isState = signal === 'param'
-    if (isState && !this.sent.isNew(topic, payload)) return
+    if (isState && !this.sent.isNew(topic, payload, update)) return
     const qos = Math.min(QOS[signal], options.maxQos) as 0 | 1 | 2
     const isRetained = isState && options.retain
-    this.send({ topic, payload, qos, isRetained, isState, properties: this.propertiesOf(signal, value) })
+    const properties = propertiesOf(signal, value, this.traffic.origin, clock.wallUs())
+    this.send({ topic, payload, qos, isRetained, isState, properties })
   }
 
   private payloadOf(value: Value): Buffer {
     return payloadFromValue(value, this.context.options.quoteStrings)
-  }
-
-  private propertiesOf(signal: Signal, { type }: Value): OutgoingMessage['properties'] {
-    return {
-      payloadFormatIndicator: type !== 'bytes',
-      contentType: JSON_TYPES.includes(type)
-        ? 'application/json'
-        : type === 'bytes'
-          ? 'application/octet-stream'
-          : 'text/plain',
-      userProperties: {
-        'clasp-sig': signal,
-        'clasp-ts': String(this.context.clock.wallUs()),
-        'clasp-origin': this.traffic.origin,
-      },
-    }
   }
 
   private statusMessage(text: string): OutgoingMessage {
@@ -294,6 +294,6 @@ export class MqttTraffic implements LinkHandlers {
 
 function ttlOf(isRetained: boolean, properties: IPublishPacket['properties']): Ttl | undefined {
   const seconds = properties?.messageExpiryInterval
-  if (seconds !== undefined) return { mode: 'absolute', seconds: Math.min(Math.max(1, seconds), 0x7fff_ffff) }
+  if (typeof seconds === 'number') return { mode: 'absolute', seconds: Math.min(Math.max(1, seconds), 0x7fff_ffff) }
   return isRetained ? FOR_EVER : undefined
 }

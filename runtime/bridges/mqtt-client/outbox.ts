@@ -39,6 +39,11 @@ export class Outbox {
     this.waiting.set(key, { message, sinceMs: this.options.clock.now() })
   }
 
+  /** A param that did not get away; a newer one may wait already. */
+  restore(message: OutgoingMessage): void {
+    if (!this.waiting.has(message.topic)) this.push(message)
+  }
+
   /** The next one; undefined: nothing waits. */
   shift(): OutgoingMessage | undefined {
     const oldestMs = this.options.clock.now() - this.options.eventAgeMs

@@ -63,7 +63,9 @@ export class Outlet {
       if (link.version === 4) this.echo.remember(message.topic, payloadDigest(message.payload))
       link.publish(message, (error) => {
         this.inflight--
-        if (error !== undefined && !this.isStopped) {
+        if (error !== undefined && !link.isConnected && message.isState) {
+          this.outbox.restore(message)
+        } else if (error !== undefined && !this.isStopped) {
           this.context.counters.outDropped++
           this.context.problem('publish', `the broker does not take ${message.topic}: ${error.message}`)
         }

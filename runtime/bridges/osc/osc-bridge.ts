@@ -48,13 +48,14 @@ class OscBridge implements RunningBridge {
   private readonly troubles = new Map<OscTargetOptions, string>()
   private announceTimer: Timer | null = null
   private announced = ''
+  private isStopped = false
 
   constructor(context: BridgeContext<OscOptions>) {
     const { namespace, options } = context
     this.context = context
     this.directory = new OscDirectory(namespace, options.signals)
     this.outbound = new OscOutbound(context, this.directory)
-    this.peers = new OscPeers(context, this.outbound)
+    this.peers = new OscPeers(context, this.outbound, (peer) => this.inbound.left(peer))
     const control = new OscControl(context, this.directory, this.outbound, () => this.peers.changed())
     this.inbound = new OscInbound(context, this.directory, this.outbound, control)
     this.decoder = new OscDecoder(options)
@@ -98,16 +99,19 @@ class OscBridge implements RunningBridge {
   }
 
   async stop(): Promise<void> {
+    this.isStopped = true
     this.announceTimer?.cancel()
     for (const target of this.targets) target.stop()
-    this.inbound.stop()
     this.outbound.stop()
     const closed = this.peers.stop()
+    this.inbound.stop()
     await Promise.all([closed, this.server?.stop()])
     await this.udp?.close()
   }
 
   private onDatagram(bytes: Buffer, source: RemoteInfo): void {
+    // Connections may take their time to close.
+    if (this.isStopped) return
     const { address, port } = source
     const known = this.peers.find(address, port)
     if (known !== undefined) {

@@ -58,25 +58,28 @@ export class OscEntry {
     this.expected.push({ value, peer, fromMs })
   }
 
+  /** What should have come back by now was refused. Returns whether anything is still expected. */
+  forgetLate(nowMs: number): boolean {
+    const { expected } = this
+    for (let at = expected.length - 1; at >= 0; at--) {
+      if (expected[at].fromMs + EXPECTED_MS < nowMs) expected.splice(at, 1)
+    }
+    return expected.length > 0
+  }
+
   /**
    * The router tells a value: whose it is (undefined: of nobody here), and whether it is news. A peer whose value the router
    * changed has to be told even what everybody knows.
    */
   take(value: Value, nowMs: number): { origin: OscPeer | undefined; isNews: boolean } {
     const { expected } = this
-    let origin: OscPeer | undefined
-    let isCorrection = false
-    for (let at = expected.length - 1; at >= 0; at--) {
-      const one = expected[at]
-      if (one.fromMs > nowMs + EARLY_MS) continue
-      const isLate = one.fromMs + EXPECTED_MS < nowMs
-      const isIt = origin === undefined && !isLate && isSameOnWire(one.value, value)
-      if (isIt) origin = one.peer
-      else if (!isLate && origin === undefined) isCorrection = true
-      // What was sent before the one that came has been replaced or refused.
-      if (isLate || origin !== undefined) expected.splice(at, 1)
-    }
-    if (origin !== undefined) isCorrection = false
+    this.forgetLate(nowMs)
+    const isDue = (one: Expected) => one.fromMs <= nowMs + EARLY_MS
+    const found = expected.findIndex((one) => isDue(one) && isSameOnWire(one.value, value))
+    const origin = found < 0 ? undefined : expected[found].peer
+    const isCorrection = found < 0 && expected.some(isDue)
+    // What was sent before it has been replaced or refused.
+    for (let at = found; at >= 0; at--) if (isDue(expected[at])) expected.splice(at, 1)
     const isNews = isCorrection || this.value === undefined || !isEqual(this.value, value)
     this.value = value
     this.type = 'param'

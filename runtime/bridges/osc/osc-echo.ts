@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Clock } from '../../router/clock.ts'
+import { jsonFromValue } from '../json-value.ts'
 
 const ENTRIES = 256
 const TOLERANCE = 1e-6
@@ -61,11 +62,18 @@ export function isSameOnWire(a: Value, b: Value): boolean {
     // NaN, and what is beyond float32.
     return isClose || Object.is(Math.fround(left), Math.fround(right))
   }
-  if (a.type === 'array' && b.type === 'array') {
-    return a.value.length === b.value.length && a.value.every((item, i) => isSameOnWire(item, b.value[i]))
+  if (a.type === 'array' || b.type === 'array') {
+    const [ours, theirs] = [argumentsOf(a), argumentsOf(b)]
+    return ours.length === theirs.length && ours.every((item, i) => isSameOnWire(item, theirs[i]))
   }
+  if (a.type === 'map' && b.type === 'string') return jsonFromValue(a) === b.value
   if (a.type === 'null' || b.type === 'null') return a.type === b.type
   return a.type === b.type && (a.value === b.value || isDeepStrictEqual(a.value, b.value))
+}
+
+/** Lists within lists are arguments in a row, and a list of one is that one. */
+function argumentsOf(value: Value): readonly Value[] {
+  return value.type === 'array' ? value.value.flatMap(argumentsOf) : [value]
 }
 
 function numberOf(value: Value): number | undefined {

@@ -5,14 +5,20 @@ import type { BridgeContext, BundleItem } from '../bridge.ts'
 import { NULL } from '../json-value.ts'
 import { isControl, type OscControl } from './osc-control.ts'
 import type { OscDirectory, OscEntry } from './osc-directory.ts'
+import { OscExpectations } from './osc-expectations.ts'
 import type { OscOptions } from './osc-kind.ts'
 import { isOscPattern } from './osc-names.ts'
 import type { OscOutbound } from './osc-outbound.ts'
 import type { OscBundle, OscMessage, OscPacket } from './osc-packet.ts'
 import type { OscPeer } from './osc-peer.ts'
 
-/** Items of one BUNDLE of the router; a datagram may hold more. */
+/** Items of one BUNDLE of the router, and about as many bytes as its frame holds; a packet may hold more. */
 const MAX_ITEMS = 1000
+const MAX_ITEM_BYTES = 60_000
+/** Values that one packet may set: the patterns of a datagram could mean millions. */
+const MAX_APPLICATIONS = 16_384
+/** Requests that one packet may hold. */
+const MAX_REQUESTS = 64
 /** Events of scheduled bundles that wait to be told to other peers. */
 const MAX_WAITING = 1000
 
@@ -30,6 +36,12 @@ export class OscInbound {
   private readonly control: OscControl
   /** Events of bundles with a time, for other peers. */
   private readonly schedule: Schedule
+  private readonly expectations: OscExpectations
+  /** What is touched, and by whom. */
+  private readonly touches = new Map<OscEntry, OscPeer>()
+  /** What the packet in hand may still do. */
+  private applicationsLeft = 0
+  private requestsLeft = 0
 
   constructor(context: BridgeContext<OscOptions>, directory: OscDirectory, outbound: OscOutbound, control: OscControl) {
     this.context = context
@@ -37,13 +49,22 @@ export class OscInbound {
     this.outbound = outbound
     this.control = control
     this.schedule = new Schedule(context.clock)
+    this.expectations = new OscExpectations(context.clock)
   }
 
   stop(): void {
     this.schedule.stop()
+    this.expectations.stop()
+  }
+
+  /** The peer is not heard any more: its fingers are gone, too. */
+  left(peer: OscPeer): void {
+    for (const [touched, by] of this.touches) if (by === peer) this.release(peer, touched)
   }
 
   receive(peer: OscPeer, packet: OscPacket): void {
+    this.applicationsLeft = MAX_APPLICATIONS
+    this.requestsLeft = MAX_REQUESTS
     try {
       if (packet.kind === 'bundle') this.bundle(peer, packet)
       else this.message(peer, packet)
@@ -65,7 +86,7 @@ export class OscInbound {
   }
 
   private apply(peer: OscPeer, entry: OscEntry, message: OscMessage): void {
-    const { router, clock } = this.context
+    const { router } = this.context
     const { address } = entry
     const { value } = message
     const signal = this.signalOf(entry, message)
@@ -81,14 +102,14 @@ export class OscInbound {
       router.publish(address, 'gesture', value, { phase: 'move', id: 0 })
       this.outbound.relay('gesture', address, value, peer)
     } else {
-      entry.expect(value, peer, clock.now())
+      this.expectations.add(entry, value, peer)
       router.set(address, value)
     }
   }
 
   /** TouchOSC's `/z`: 1 is a touch, 0 the release, of which the last value stays. */
   private touch(peer: OscPeer, entry: OscEntry, value: Value): void {
-    const { router, clock } = this.context
+    const { router } = this.context
     const touched = entry.touched === undefined ? undefined : this.directory.entryOfOsc(entry.touched)
     if (touched === undefined) return
     const { address } = touched
@@ -96,14 +117,20 @@ export class OscInbound {
     if (isStart === (touched.gestureValue !== undefined)) return
     if (isStart) {
       touched.gestureValue = touched.value ?? NULL
+      this.touches.set(touched, peer)
       router.publish(address, 'gesture', touched.gestureValue, { phase: 'start', id: 0 })
-      return
-    }
+    } else this.release(peer, touched)
+  }
+
+  private release(peer: OscPeer, touched: OscEntry): void {
+    const { router } = this.context
+    const { address } = touched
+    this.touches.delete(touched)
     const last = touched.gestureValue ?? NULL
     touched.gestureValue = undefined
     router.publish(address, 'gesture', last, { phase: 'end', id: 0 })
     if (last.type === 'null') return
-    touched.expect(last, peer, clock.now())
+    this.expectations.add(touched, last, peer)
     router.set(address, last)
   }
 
@@ -111,6 +138,10 @@ export class OscInbound {
   private bundle(peer: OscPeer, bundle: OscBundle): void {
     const batches = new Map<number, Application[]>()
     this.collect(peer, bundle, 0, batches)
+    if (this.applicationsLeft < 0) {
+      this.drop('size', `${peer.name}: a bundle sets more than ${MAX_APPLICATIONS} values and is dropped`)
+      return
+    }
     for (const [timeUs, applications] of batches) this.applyBatch(peer, timeUs, applications)
   }
 
@@ -119,17 +150,23 @@ export class OscInbound {
     const timeUs = Math.max(outerUs, bundle.timeUs)
     for (const fault of bundle.faults) this.drop('packet', `${peer.name}: ${fault}; the rest of the bundle counts`)
     for (const element of bundle.elements) {
+      if (this.applicationsLeft < 0) return
       if (element.kind === 'bundle') {
         this.collect(peer, element, timeUs, batches)
       } else if (isControl(element.address)) {
-        this.control.handle(peer, element)
+        if (this.requestsLeft-- > 0) this.control.handle(peer, element)
+        else this.drop('size', `${peer.name}: a bundle has more than ${MAX_REQUESTS} requests`)
       } else {
         const batch = batches.get(timeUs) ?? []
         batches.set(timeUs, batch)
         if (isOscPattern(element.address)) {
-          for (const entry of this.matching(peer, element.address)) batch.push({ entry, message: element })
+          const entries = this.matching(peer, element.address)
+          this.applicationsLeft -= entries.length
+          if (this.applicationsLeft < 0) return
+          for (const entry of entries) batch.push({ entry, message: element })
         } else {
           const entry = this.entryOf(peer, element.address)
+          this.applicationsLeft--
           if (entry !== undefined) batch.push({ entry, message: element })
         }
       }
@@ -137,13 +174,15 @@ export class OscInbound {
   }
 
   private applyBatch(peer: OscPeer, timeUs: number, applications: readonly Application[]): void {
-    const { router, clock } = this.context
+    const { router } = this.context
     const aheadUs = timeUs === 0 ? 0 : this.aheadOf(peer, timeUs, applications.length)
     if (aheadUs === undefined) return
     let items: BundleItem[] = []
+    let bytes = 0
     const flush = () => {
       if (items.length > 0) router.bundle(items, aheadUs > 0 ? timeUs : undefined)
       items = []
+      bytes = 0
     }
     for (const { entry, message } of applications) {
       const signal = this.signalOf(entry, message)
@@ -157,13 +196,15 @@ export class OscInbound {
       }
       if (signal === 'param') {
         if (this.isEcho(peer, entry, value)) continue
-        entry.expect(value, peer, clock.now() + aheadUs / 1000)
+        this.expectations.add(entry, value, peer, aheadUs / 1000)
       } else {
         entry.type = signal
         this.relayAt(aheadUs, signal, address, value, peer)
       }
+      const itemBytes = sizeOf(address, value)
+      if (items.length === MAX_ITEMS || bytes + itemBytes > MAX_ITEM_BYTES) flush()
       items.push({ address, value, signal })
-      if (items.length === MAX_ITEMS) flush()
+      bytes += itemBytes
     }
     flush()
   }
@@ -226,6 +267,18 @@ export class OscInbound {
     this.context.counters.inDropped++
     this.context.problem(code, message)
   }
+}
+
+/** At most so many bytes within a BUNDLE. */
+function sizeOf(address: string, value: Value): number {
+  return 32 + Buffer.byteLength(address) + valueSize(value)
+}
+
+function valueSize(value: Value): number {
+  if (value.type === 'string') return 4 + Buffer.byteLength(value.value)
+  if (value.type === 'bytes') return 4 + value.value.length
+  if (value.type !== 'array') return 16
+  return value.value.reduce((sum, item) => sum + valueSize(item), 4)
 }
 
 function show(address: string): string {

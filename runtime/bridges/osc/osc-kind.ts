@@ -16,6 +16,9 @@ import { networkProblem } from '../../config/network.ts'
 import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
 
+/** Hosts that are this one. */
+const HERE = ['localhost', '127.0.0.1', '::1']
+
 const port = (description: string, fallback: number, min: number) => whole({ description, fallback, min, max: 65_535 })
 
 const pattern = (description: string, example: string) =>
@@ -170,5 +173,13 @@ export const osc = defineBridge<OscOptions>({
   description: 'Open Sound Control 1.0 and 1.1 over UDP and TCP.',
   namespace: '/osc',
   options,
+  check: ({ listen, host, tcp, targets }) => {
+    const isHere = (target: OscTargetOptions) =>
+      host === undefined ? HERE.includes(target.host) : target.host === host
+    const own = targets.find(
+      (target) => target.port === (target.protocol === 'tcp' ? tcp.listen : listen) && isHere(target),
+    )
+    return own && `the target ${own.host}:${own.port} is this bridge itself`
+  },
   load: () => import('./osc-bridge.ts').then(({ openOsc }) => openOsc),
 })

@@ -15,7 +15,7 @@ export class OscPace<T> {
   /** In the order of `sentAt`. */
   private readonly entries = new Map<string, Entry<T>>()
   private timer: Timer | null = null
-  private waitingCount = 0
+  private readonly waiting = new Map<string, Entry<T>>()
 
   constructor(intervalMs: number, clock: Clock, onDue: (item: T) => void) {
     this.intervalMs = intervalMs
@@ -40,46 +40,41 @@ export class OscPace<T> {
       this.pass(address, entry, now, item)
     } else {
       entry.waiting = item
-      this.waitingCount++
+      this.waiting.set(address, entry)
       this.timer ??= this.clock.timer(entry.sentAt + this.intervalMs - now, this.tick)
     }
   }
 
   /** What waits passes now: something is to come behind it. */
   flush(): void {
-    if (this.waitingCount === 0) return
+    if (this.waiting.size === 0) return
     const now = this.clock.now()
-    for (const [address, entry] of [...this.entries]) {
-      if (entry.waiting !== undefined) this.release(address, entry, now)
-    }
+    for (const [address, entry] of [...this.waiting]) this.release(address, entry, now)
   }
 
   stop(): void {
     this.timer?.cancel()
     this.timer = null
     this.entries.clear()
-    this.waitingCount = 0
+    this.waiting.clear()
   }
 
   private readonly tick = (): void => {
     this.timer = null
     const now = this.clock.now()
-    for (const [address, entry] of this.entries) {
-      if (entry.waiting === undefined) continue
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const [address, entry] of [...this.waiting]) {
       const leftMs = entry.sentAt + this.intervalMs - now
-      if (leftMs > 0) {
-        this.timer = this.clock.timer(leftMs, this.tick)
-        return
-      }
-      this.release(address, entry, now)
-      if (this.waitingCount === 0) return
+      if (leftMs > 0) nextMs = Math.min(nextMs, leftMs)
+      else this.release(address, entry, now)
     }
+    if (nextMs < Number.POSITIVE_INFINITY) this.timer ??= this.clock.timer(nextMs, this.tick)
   }
 
   private release(address: string, entry: Entry<T>, now: number): void {
     const item = entry.waiting as T
     entry.waiting = undefined
-    this.waitingCount--
+    this.waiting.delete(address)
     this.pass(address, entry, now, item)
   }
 
@@ -94,7 +89,7 @@ export class OscPace<T> {
     for (const [address, { waiting }] of this.entries) {
       this.entries.delete(address)
       if (waiting === undefined) return
-      this.waitingCount--
+      this.waiting.delete(address)
       this.onDue(waiting)
       return
     }

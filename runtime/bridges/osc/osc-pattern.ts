@@ -9,6 +9,8 @@ type Token =
 type Part = readonly Token[] | null
 
 const MAX_TOKENS = 256
+/** Longer than any address of the router. */
+const MAX_CHARACTERS = 1024
 
 /**
  * An OSC address pattern: `?` one character, `*` any of one part, `[a-z]` and `[!a-z]` one character, `{foo,bar}` one of the
@@ -22,8 +24,9 @@ export class OscPattern {
     this.parts = parts
   }
 
-  /** Undefined when brackets are left open, or when it has more than 256 elements. */
+  /** Undefined when brackets are left open, or when it has more than 256 elements, each alternative being one. */
   static parse(text: string): OscPattern | undefined {
+    if (text.length > MAX_CHARACTERS) return undefined
     const parts: Part[] = []
     let count = 0
     for (const part of text.slice(1).split('/')) {
@@ -31,7 +34,7 @@ export class OscPattern {
       if (tokens === undefined) return undefined
       // `a///b` says no more than `a//b`.
       if (tokens !== null || parts.at(-1) !== null || parts.length === 0) parts.push(tokens)
-      count += tokens?.length ?? 1
+      count += tokens === null ? 1 : tokens.reduce((sum, token) => sum + sizeOf(token), 0)
     }
     return count > MAX_TOKENS ? undefined : new OscPattern(parts)
   }
@@ -62,27 +65,46 @@ function closure(states: Set<number>, parts: readonly Part[]): Set<number> {
   return states
 }
 
+function sizeOf(token: Token): number {
+  return token.kind === 'alternatives' ? token.texts.length : 1
+}
+
 function partMatches(tokens: readonly Token[], name: string): boolean {
-  let positions = new Set([0])
-  for (const token of tokens) {
-    const next = new Set<number>()
-    for (const at of positions) {
-      if (token.kind === 'any') {
-        for (let to = at; to <= name.length; to++) next.add(to)
-        // Positions come in rising order, and the first reaches all that later ones do.
-        break
-      }
-      if (token.kind === 'character') {
-        if (at < name.length && token.test(name[at])) next.add(at + 1)
-      } else {
-        const texts = token.kind === 'text' ? [token.text] : token.texts
-        for (const text of texts) if (name.startsWith(text, at)) next.add(at + text.length)
-      }
+  // Places in the name that the tokens so far may end at; those from `openFrom` on are all of them.
+  let places = [0]
+  let openFrom = -1
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i]
+    if (token.kind === 'any') {
+      openFrom = places[0]
+      continue
     }
-    if (next.size === 0) return false
-    positions = token.kind === 'alternatives' ? new Set([...next].sort((a, b) => a - b)) : next
+    const isFirstEnough = i + 1 < tokens.length && tokens[i + 1].kind === 'any'
+    places = placesAfter(token, name, places, openFrom, isFirstEnough && token.kind !== 'alternatives')
+    if (places.length === 0) return false
+    openFrom = -1
   }
-  return positions.has(name.length)
+  return openFrom >= 0 || places.at(-1) === name.length
+}
+
+/** Rising, as `places` is. `openFrom`: all from there on count instead of `places`; -1: they do not. */
+function placesAfter(
+  token: Token,
+  name: string,
+  places: readonly number[],
+  openFrom: number,
+  isFirstEnough: boolean,
+): number[] {
+  const texts = token.kind === 'text' ? [token.text] : token.kind === 'alternatives' ? token.texts : undefined
+  const next: number[] = []
+  const count = openFrom < 0 ? places.length : name.length - openFrom + 1
+  for (let i = 0; i < count && !(isFirstEnough && next.length > 0); i++) {
+    const at = openFrom < 0 ? places[i] : openFrom + i
+    if (texts !== undefined) {
+      for (const text of texts) if (name.startsWith(text, at)) next.push(at + text.length)
+    } else if (token.kind === 'character' && at < name.length && token.test(name[at])) next.push(at + 1)
+  }
+  return token.kind === 'alternatives' ? [...new Set(next)].sort((a, b) => a - b) : next
 }
 
 function tokensOf(part: string): Token[] | undefined {
@@ -101,7 +123,7 @@ function tokensOf(part: string): Token[] | undefined {
       endText()
       const inner = part.slice(at + 1, end)
       if (closing === ']') tokens.push({ kind: 'character', test: characterTest(inner) })
-      else tokens.push({ kind: 'alternatives', texts: inner.split(',') })
+      else tokens.push({ kind: 'alternatives', texts: [...new Set(inner.split(','))] })
       at = end
     } else if (character === '*') {
       endText()

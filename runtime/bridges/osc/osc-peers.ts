@@ -17,6 +17,7 @@ type PeerKind = Pick<OscPeerParts, 'getsAll' | 'filter' | 'hearsItself' | 'forma
 export class OscPeers {
   private readonly context: BridgeContext<OscOptions>
   private readonly outbound: OscOutbound
+  private readonly onLeft: (peer: OscPeer) => void
   private readonly allowed: BlockList | undefined
   /** Formats that are equal are one object, so that packets are made once. */
   private readonly formats = new Map<string, OscFormat>()
@@ -31,8 +32,10 @@ export class OscPeers {
   private last: { host: string; port: number; peer: OscPeer } | undefined
   private timer: Timer | null = null
 
-  constructor(context: BridgeContext<OscOptions>, outbound: OscOutbound) {
+  /** `onLeft`: this one is not heard any more. */
+  constructor(context: BridgeContext<OscOptions>, outbound: OscOutbound, onLeft: (peer: OscPeer) => void) {
     this.context = context
+    this.onLeft = onLeft
     this.outbound = outbound
     const { allow } = context.options
     if (allow.length > 0) this.allowed = networksOf(allow)
@@ -99,6 +102,7 @@ export class OscPeers {
   remove(peer: OscPeer): void {
     void peer.close()
     if (!this.lasting.delete(peer)) return
+    this.onLeft(peer)
     this.changed()
   }
 
@@ -118,6 +122,7 @@ export class OscPeers {
     const all = [...this.lasting, ...this.heard.values()]
     this.lasting.clear()
     this.heard.clear()
+    for (const peer of all) this.onLeft(peer)
     await Promise.all(all.map((peer) => peer.close()))
   }
 
@@ -169,6 +174,7 @@ export class OscPeers {
       if (peer.heardAt >= before) continue
       this.heard.delete(key)
       void peer.close()
+      this.onLeft(peer)
     }
     this.changed()
   }
@@ -184,6 +190,7 @@ export class OscPeers {
     if (oldest === undefined) return
     this.heard.delete(oldest[0])
     void oldest[1].close()
+    this.onLeft(oldest[1])
   }
 }
 

@@ -2,6 +2,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { explainListenFailure } from '../../transports/listen-error.ts'
 import { remoteAddress } from '../../transports/remote-address.ts'
 
+/** A tablet that leaves the network says nothing: its connection must not be counted for ever. */
+export const KEEP_ALIVE = { keepAlive: true, keepAliveInitialDelay: 30_000 }
+
 export interface OscServer {
   readonly port: number
   /** All connections are closed when it resolves. */
@@ -15,7 +18,7 @@ export async function openOscServer(
   onRefused: (name: string) => void,
 ): Promise<OscServer> {
   const sockets = new Set<Socket>()
-  const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+  const server = createServer({ ...KEEP_ALIVE, noDelay: true, allowHalfOpen: true }, (socket) => {
     const name = remoteAddress(socket.remoteAddress, socket.remotePort)
     if (sockets.size >= maxClients) {
       socket.destroy()

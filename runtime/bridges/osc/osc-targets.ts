@@ -9,10 +9,13 @@ import type { OnPacket } from './osc-framing.ts'
 import type { OscOptions, OscTargetOptions } from './osc-kind.ts'
 import type { OscLink, OscPeer } from './osc-peer.ts'
 import type { OscPeers } from './osc-peers.ts'
+import { KEEP_ALIVE } from './osc-server.ts'
 import { OscStream } from './osc-stream.ts'
 import { type OscUdp, UdpLink } from './osc-udp.ts'
 
 const CONNECT_WITHIN_MS = 5000
+/** Where a name is not known at all: the network may come up later than this. */
+const FIND_EVERY_MS = 5000
 
 export interface TargetParts {
   readonly context: BridgeContext<OscOptions>
@@ -75,7 +78,8 @@ class UdpTarget implements OscTarget {
     }
     if (this.isStopped) return
     const { clock, options } = this.parts.context
-    this.timer = clock.timer(options.lookupEvery, () => void this.find())
+    const everyMs = this.link.host === undefined ? Math.min(FIND_EVERY_MS, options.lookupEvery) : options.lookupEvery
+    this.timer = clock.timer(everyMs, () => void this.find())
   }
 
   private reach(host: string): void {
@@ -130,7 +134,7 @@ class TcpTarget implements OscTarget, OscLink {
   private dial(): void {
     const { host, port, framing } = this.options
     const { clock } = this.parts.context
-    const socket = connect({ host, port, noDelay: true })
+    const socket = connect({ ...KEEP_ALIVE, host, port, noDelay: true })
     this.socket = socket
     const deadline = clock.timer(CONNECT_WITHIN_MS, () => socket.destroy(new Error('it does not answer')))
     let failure: Error | undefined

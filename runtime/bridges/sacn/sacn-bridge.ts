@@ -37,6 +37,7 @@ class SacnBridge implements RunningBridge {
   private readonly inputFrames: FrameClock
   private readonly receiver: SacnReceiver
   private readonly sources: SacnSources
+  private readonly inputs = new Map<number, InputUniverse>()
   private readonly groups = new Set<number>()
   private network: SacnNetwork | null = null
   private sender: SacnSender | null = null
@@ -44,6 +45,8 @@ class SacnBridge implements RunningBridge {
   private timer: Timer | null = null
   private endWatch = () => {}
   private isStopped = false
+  /** It is about to be opened again. */
+  private isBreak = false
 
   constructor(context: BridgeContext<SacnOptions>, cid: string) {
     this.context = context
@@ -78,7 +81,7 @@ class SacnBridge implements RunningBridge {
       port: options.port,
       ttl: options.ttl,
       onMessage: (bytes, from) => this.receive(bytes, from),
-      onError: (error) => context.lost(new Error(`UDP port ${options.port} failed: ${error.message}`)),
+      onError: (error) => this.lost(`UDP port ${options.port} failed: ${error.message}`),
       onUnsent: (error) => this.onUnsent(error),
     })
     this.openOutputs(this.network)
@@ -88,7 +91,7 @@ class SacnBridge implements RunningBridge {
     await this.joinAll()
     this.timer = context.clock.timer(DISCOVERY_EVERY_MS, () => this.everyInterval())
     this.endWatch = watchPlaces(context.clock, options.interface, places, () =>
-      context.lost(new Error('the addresses of this machine have changed: opened again with the new ones')),
+      this.lost('the addresses of this machine have changed: opened again with the new ones'),
     )
   }
 
@@ -97,13 +100,19 @@ class SacnBridge implements RunningBridge {
     this.timer?.cancel()
     this.endWatch()
     this.inputFrames.stop()
-    this.outputs?.stop()
-    this.sender?.stop()
+    this.outputs?.stop(this.isBreak)
+    this.sender?.stop(this.isBreak)
     await this.network?.close()
   }
 
   private get options(): SacnOptions {
     return this.context.options
+  }
+
+  /** What is lit stays lit until it is open again: that takes less than receivers wait. */
+  private lost(reason: string): void {
+    this.isBreak = true
+    this.context.lost(new Error(reason))
   }
 
   private openInput(entry: SacnOptions['inputs'][number]): void {
@@ -126,6 +135,7 @@ class SacnBridge implements RunningBridge {
       onSources: () => this.onSources(input),
       onLevels: (levels, priority) => this.relay(entry.universe, levels, priority),
     })
+    this.inputs.set(entry.universe, input)
     this.receiver.add(input, entry.slotPriorities, 'live')
     if (!options.preview) return
     const preview = new InputUniverse({ ...common, namespace: `${namespace}/preview` })
@@ -145,6 +155,7 @@ class SacnBridge implements RunningBridge {
       outputs: options.outputs.map((entry) => outputSettings(entry.universe, entry)),
       send: (universe, levels) => sender.frame(universe, levels, this.outputs?.find(universe)),
       onRound: () => sender.endRound(),
+      onKnown: (universe, channel) => this.inputs.get(universe)?.known(channel),
     })
     this.outputs = outputs
   }

@@ -21,8 +21,11 @@ export interface SacnNetworkParts {
 export class SacnNetwork {
   private readonly parts: SacnNetworkParts
   private readonly unicast: { readonly place: Place; readonly port: UdpPort }[] = []
+  /** One for each interface, however many addresses it has. */
+  private readonly casters: { readonly place: Place; readonly port: UdpPort }[] = []
   private readonly groups = new Map<number, UdpPort>()
   private readonly sent: (error: Error | null) => void
+  private isClosed = false
 
   private constructor(parts: SacnNetworkParts) {
     this.parts = parts
@@ -37,6 +40,8 @@ export class SacnNetwork {
       for (const place of parts.places) {
         const port = await UdpPort.open({ ...parts, address: place.address })
         network.unicast.push({ place, port })
+        const isFirst = network.casters.every((other) => interfaceOf(other.place) !== interfaceOf(place))
+        if (isFirst) network.casters.push({ place, port })
         port.socket.setMulticastTTL(parts.ttl)
         port.socket.setMulticastInterface(place.address)
       }
@@ -57,7 +62,11 @@ export class SacnNetwork {
     } catch (error) {
       return (error as Error).message
     }
-    for (const { name, address } of this.parts.places) {
+    const joined = new Set<string>()
+    for (const place of this.parts.places) {
+      const { name, address } = place
+      if (joined.has(interfaceOf(place))) continue
+      joined.add(interfaceOf(place))
       try {
         port.socket.addMembership(group, address)
       } catch (error) {
@@ -65,7 +74,7 @@ export class SacnNetwork {
         return `multicast group ${group} (universe ${universe}) cannot be joined on ${name}, ${address}: ${(error as Error).message}; does the network allow multicast?`
       }
     }
-    if (this.groups.has(universe)) await port.close()
+    if (this.isClosed || this.groups.has(universe)) await port.close()
     else this.groups.set(universe, port)
     return undefined
   }
@@ -73,7 +82,7 @@ export class SacnNetwork {
   /** To a universe's group on all networks. */
   multicast(bytes: Uint8Array, universe: number): void {
     const group = groupOf(universe)
-    for (const { port } of this.unicast) this.push(port, bytes, group)
+    for (const { port } of this.casters) this.push(port, bytes, group)
   }
 
   send(bytes: Uint8Array, ip: string): void {
@@ -83,10 +92,16 @@ export class SacnNetwork {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true
     await Promise.all([...this.unicast.map(({ port }) => port), ...this.groups.values()].map((port) => port.close()))
   }
 
   private push(port: UdpPort, bytes: Uint8Array, address: string): void {
     if (!port.send(bytes, this.parts.port, address, this.sent)) this.parts.onUnsent(null)
   }
+}
+
+/** Further addresses of an interface may be called `eth0:1`. */
+function interfaceOf({ name }: Place): string {
+  return name.split(':')[0]
 }

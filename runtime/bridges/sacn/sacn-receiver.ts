@@ -157,6 +157,8 @@ export class SacnReceiver {
       heldLength: 0,
     }
     received.set(cid, fresh)
+    // It may never send a level, and goes all the same.
+    input.alive(source)
     this.parts.onSources(universe)
     return fresh
   }

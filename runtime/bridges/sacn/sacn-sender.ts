@@ -19,6 +19,9 @@ const SYNC_DELAY_MS = 2
 const PRIORITIES_EVERY_MS = 1000
 const GOODBYES = 3
 
+/** Where senders of this process stopped for a break, by CID and universe: receivers take what begins anew for late. */
+const endedAt = new Map<string, number>()
+
 interface Port {
   readonly universe: number
   readonly packet: Buffer
@@ -69,7 +72,7 @@ export class SacnSender {
         isMulticast: destinations.length === 0 || destinations.includes('multicast'),
         addresses: destinations.filter((destination) => destination !== 'multicast'),
         syncAddress,
-        sequence: 0,
+        sequence: endedAt.get(`${cid}/${universe}`) ?? 0,
         prioritiesAt: Number.NEGATIVE_INFINITY,
         hasBegun: false,
       })
@@ -80,7 +83,7 @@ export class SacnSender {
     const port = this.ports.get(universe)
     if (port === undefined) return
     port.hasBegun = true
-    if (port.priorities !== null && output !== undefined) this.tellPriorities(port, port.priorities, output.ownAsserted)
+    if (port.priorities !== null && output !== undefined) this.tellPriorities(port, port.priorities, output.asserted)
     fillData(port.packet, this.nextSequence(port), levels)
     this.send(port, port.packet)
     if (port.syncAddress !== 0) this.due.add(port.syncAddress)
@@ -104,9 +107,16 @@ export class SacnSender {
       network.multicast(bytes, DISCOVERY_UNIVERSE)
   }
 
-  /** Receivers need not wait for their time-outs. */
-  stop(): void {
+  /** Receivers need not wait for their time-outs; `isBreak`: it will go on soon, and they need not notice. */
+  stop(isBreak: boolean): void {
     this.syncTimer?.cancel()
+    // What was sent last would never be seen.
+    this.synchronize()
+    for (const { universe, sequence } of this.ports.values()) {
+      if (isBreak) endedAt.set(`${this.parts.cid}/${universe}`, sequence)
+      else endedAt.delete(`${this.parts.cid}/${universe}`)
+    }
+    if (isBreak) return
     for (const port of this.ports.values()) {
       if (!port.hasBegun) continue
       for (let i = 0; i < GOODBYES; i++) this.send(port, terminatedPacket(port.packet, this.nextSequence(port)))

@@ -4,13 +4,15 @@ import type { BridgeSession } from '../bridge.ts'
 import { cidText, type SacnDiscovery } from './sacn-packet.ts'
 
 const MAX_SOURCES = 256
+/** Of one source: 4096 universes. More would not fit into a param either. */
+const MAX_PAGES = 8
 /** Two intervals of discovery: E1.31 §8. */
 const FORGET_S = 20
 /** More often than that a source tells nothing new, ms. */
 const PAUSE_MS = 1000
 
 interface KnownSource {
-  readonly pages: Map<number, readonly number[]>
+  readonly pages: Map<number, Uint16Array>
   seenAt: number
   toldAt: number
 }
@@ -33,7 +35,9 @@ export class SacnSources {
   }
 
   /** False: there are too many. */
-  heard({ cid, name, page, lastPage, universes }: SacnDiscovery): boolean {
+  heard({ cid, name, page, lastPage: last, universes }: SacnDiscovery): boolean {
+    if (page >= MAX_PAGES) return true
+    const lastPage = Math.min(last, MAX_PAGES - 1)
     const now = this.clock.now()
     const known = this.sources.get(cid)
     if (known === undefined && this.sources.size >= MAX_SOURCES) this.forget()
@@ -41,12 +45,12 @@ export class SacnSources {
     const source = known ?? { pages: new Map(), seenAt: now, toldAt: Number.NEGATIVE_INFINITY }
     this.sources.set(cid, source)
     source.seenAt = now
-    source.pages.set(page, universes)
+    source.pages.set(page, Uint16Array.from(universes))
     for (const number of source.pages.keys()) if (number > lastPage) source.pages.delete(number)
     // Its first pages alone would be half the truth.
     if (page !== lastPage || source.pages.size <= lastPage || now - source.toldAt < PAUSE_MS) return true
     source.toldAt = now
-    const all = [...source.pages].sort(([a], [b]) => a - b).flatMap(([, list]) => list)
+    const all = [...source.pages].sort(([a], [b]) => a - b).flatMap(([, list]) => [...list])
     const value: Value = {
       type: 'map',
       value: [

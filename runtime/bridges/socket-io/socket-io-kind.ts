@@ -12,7 +12,7 @@ import {
 } from '../../config/fields.ts'
 import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
-import { webPlaceOptions } from '../web-place.ts'
+import { placeProblem, webPlaceOptions } from '../web-place.ts'
 
 const signal = { values: ['param', 'event'] as const }
 
@@ -87,7 +87,10 @@ export const socketIo = defineBridge<SocketIoOptions>({
   description: 'Socket.IO version 4, for web pages that speak it.',
   namespace: '/socketio',
   options,
-  check: ({ mode, url }) => (mode === 'client' && url === undefined ? 'mode: client needs a url' : undefined),
+  check: (given) => {
+    if (given.mode === 'server') return placeProblem(given, given.path)
+    return given.url === undefined ? 'mode: client needs a url' : undefined
+  },
   takesRules: ({ mode }) => mode === 'client',
   load: () => import('./socket-io-bridge.ts').then(({ openSocketIo }) => openSocketIo),
 })

@@ -10,6 +10,8 @@ import { argumentOf, type EventMapping, valueOfArguments } from './event-mapping
 const MAX_SUBSCRIPTIONS = 256
 /** Packets that wait in the library; more wait here, by their last values. */
 const HIGH_WATER_PACKETS = 64
+/** All that the router keeps usually, for a client that gets it at the beginning. */
+const MAX_WAITING = 16_384
 
 type Acknowledge = (answer: Readonly<Record<string, unknown>>) => void
 
@@ -44,7 +46,7 @@ export class SocketIoPeer {
     this.client = client
     this.mapping = mapping
     this.counters = counters
-    this.queue = new OutboundQueue(() => counters.outDropped++)
+    this.queue = new OutboundQueue(() => counters.outDropped++, MAX_WAITING)
   }
 
   async begin(): Promise<void> {
@@ -54,6 +56,26 @@ export class SocketIoPeer {
     })
     if (this.isChoosy) subscription.unsubscribe()
     else this.everything = subscription
+  }
+
+  /** Whether there is as much for it already as it reads at a time. */
+  private get isSlow(): boolean {
+    return this.waitingPackets >= HIGH_WATER_PACKETS
+  }
+
+  /** Resolves when an answer would not have to wait, or nothing is sent any more. */
+  async room(): Promise<void> {
+    const { conn } = this.socket
+    if (!this.isSlow || !this.socket.connected) return
+    await new Promise<void>((resolve) => {
+      const go = () => {
+        conn.off('drain', go)
+        conn.off('close', go)
+        resolve()
+      }
+      conn.on('drain', go)
+      conn.on('close', go)
+    })
   }
 
   /** An event of the client; its last argument may be a function that takes the answer. */
@@ -146,9 +168,12 @@ export class SocketIoPeer {
     this.drain()
   }
 
+  private get waitingPackets(): number {
+    return (this.socket as unknown as { conn: { writeBuffer: readonly unknown[] } }).conn.writeBuffer.length
+  }
+
   private drain(): void {
-    const { conn } = this.socket as unknown as { conn: { writeBuffer: readonly unknown[] } }
-    while (this.queue.size > 0 && conn.writeBuffer.length < HIGH_WATER_PACKETS) this.write(this.queue.shift() as Update)
+    while (this.queue.size > 0 && !this.isSlow) this.write(this.queue.shift() as Update)
   }
 
   private write({ signal, address, value, phase }: Update): void {

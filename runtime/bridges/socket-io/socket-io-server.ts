@@ -7,8 +7,9 @@ import { EventMapping } from './event-mapping.ts'
 import type { SocketIoOptions } from './socket-io-kind.ts'
 import { SocketIoPeer } from './socket-io-peer.ts'
 
-/** Requests of one client that are not answered yet. */
-const MAX_PENDING = 1000
+/** Requests of one client that are not answered yet, because it sends faster than is possible or does not read. */
+const MAX_PENDING = 50_000
+const MAX_PENDING_BYTES = 16_777_216
 const CLOSE_MS = 300
 
 /** Waits for clients. Rejects with an error that names port or path when somebody has it already. */
@@ -92,16 +93,34 @@ function serve(socket: Socket, mapping: EventMapping, context: BridgeContext<Soc
   })
   let work: Promise<void> = opened.then(({ peer }) => peer.begin()).catch(() => void socket.disconnect(true))
   let pending = 0
+  let pendingBytes = 0
+  /** Of what arrived for the next event. */
+  let bytes = 0
+  socket.conn.on('data', (data: string | Uint8Array) => {
+    bytes += data.length
+  })
   socket.onAny((event: string, ...args: unknown[]) => {
-    if (++pending > MAX_PENDING) {
+    const cost = bytes
+    bytes = 0
+    pendingBytes += cost
+    if (++pending > MAX_PENDING || pendingBytes > MAX_PENDING_BYTES) {
       counters.inDropped++
       socket.disconnect(true)
       return
     }
-    work = work.then(async () => {
-      pending--
-      if (socket.connected) await (await opened).peer.receive(event, args)
-    })
+    work = work.then(() => take(event, args, cost)).catch(giveUp)
   })
+  async function take(event: string, args: readonly unknown[], cost: number): Promise<void> {
+    if (!socket.connected) return
+    const { peer } = await opened
+    await peer.room()
+    pending--
+    pendingBytes -= cost
+    if (socket.connected) await peer.receive(event, args)
+  }
+  function giveUp(error: Error): void {
+    context.problem('fault', `${socket.handshake.address}: ${error.message}`)
+    socket.disconnect(true)
+  }
   socket.once('disconnect', () => void opened.then(({ client }) => client.close()).catch(() => {}))
 }

@@ -1,7 +1,9 @@
 import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { BridgeContext, RunningBridge, Update } from '../bridge.ts'
-import { NULL } from '../json-value.ts'
+import { jsonFromValue, NULL } from '../json-value.ts'
+import { LastValues } from '../last-values.ts'
+import { loopMessage } from '../mirror-guard.ts'
 import { OutboundQueue } from '../outbound-queue.ts'
 import { jsonCodec, messagePackCodec } from './json-codec.ts'
 import { readRequest } from './json-request.ts'
@@ -16,7 +18,7 @@ const PING_EVERY_MS = 20_000
 
 /** Connects to a server: all below the namespace goes there, and its values come in. Rejects when it cannot be reached. */
 export async function connectJson(context: BridgeContext<WebsocketJsonOptions>): Promise<RunningBridge> {
-  const { options, router, counters, clock, namespace } = context
+  const { options, router, counters, clock, namespace, mirrors } = context
   const { url = '', format, maxMessage } = options
   const codec = format === 'json' ? jsonCodec : messagePackCodec
   const headers = Object.fromEntries(
@@ -32,6 +34,16 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
     perMessageDeflate: false,
     handshakeTimeout: CONNECT_MS,
   })
+  const last = new LastValues()
+  const set = (address: string, value: Value) => {
+    const onLoop = () => context.problem('loop', loopMessage(address))
+    if (!mirrors.allows('client', address, jsonFromValue(value), onLoop)) {
+      counters.inDropped++
+      return
+    }
+    last.note(address, value)
+    router.set(address, value)
+  }
   // A server may speak together with its handshake.
   socket.on('message', receive)
   context.signal.addEventListener('abort', () => socket.terminate())
@@ -56,6 +68,9 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
     if (queue.size > 0) check = clock.timer(DRAIN_CHECK_MS, drain)
   }
   const unsubscribe = router.subscribe(`${namespace}/**`, (update) => {
+    const { signal, address, value, isInitial } = update
+    if (signal === 'param' && !last.isNews(address, value)) return
+    if (signal === 'param' && !isInitial) mirrors.told('client', address, jsonFromValue(value))
     queue.push(update)
     if (check === null) drain()
   })
@@ -67,12 +82,12 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
         typeof content === 'string'
           ? ({ type: 'string', value: content } as const)
           : ({ type: 'bytes', value: content } as const)
-      router.set(`${namespace}/${typeof content === 'string' ? 'text' : 'binary'}`, value)
+      set(`${namespace}/${typeof content === 'string' ? 'text' : 'binary'}`, value)
       return
     }
     const request = readRequest(message)
-    if (request.type === 'plain') router.set(request.address ?? `${namespace}/message`, request.value)
-    else if (request.type === 'set') router.set(request.address, request.value)
+    if (request.type === 'plain') set(request.address ?? `${namespace}/message`, request.value)
+    else if (request.type === 'set') set(request.address, request.value)
     else if (request.type === 'emit') router.publish(request.address, 'event', request.value)
     // What a server of ours says: `value`, `event` and the like are no requests.
     else if (message.type === 'map') take(new Map(message.value))
@@ -84,7 +99,7 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
       return
     }
     const value = members.get('value') ?? NULL
-    if (type.value === 'value' || type.value === 'update') router.set(address.value, value)
+    if (type.value === 'value' || type.value === 'update') set(address.value, value)
     else if (type.value === 'event') router.publish(address.value, 'event', value)
     else counters.inDropped++
   }

@@ -3,7 +3,9 @@ import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import { ClientError } from '../../client/client-error.ts'
 import type { Delivery } from '../../client/subscription.ts'
-import { NULL } from '../json-value.ts'
+import { jsonFromValue, NULL } from '../json-value.ts'
+import { LastValues } from '../last-values.ts'
+import type { MirrorGuard } from '../mirror-guard.ts'
 import { OwnValues } from '../own-values.ts'
 import { isSameText } from '../same-text.ts'
 import type { MessageCodec, Outgoing } from './json-codec.ts'
@@ -20,12 +22,14 @@ export interface PeerParts {
   readonly token: string | undefined
   /** Already shown, with the request that opened the WebSocket. */
   readonly isTrusted: boolean
+  readonly mirrors: MirrorGuard
   send(message: string | Uint8Array, key?: string): void
   /** Resolves when an answer would not have to wait behind others. */
   room(): Promise<void>
   close(code: number, reason: string): void
   onReceived(): void
   onSent(): void
+  onLoop(address: string): void
   /** It asked for something that cannot be, or was not understood. */
   onRefused(): void
 }
@@ -34,6 +38,8 @@ export interface PeerParts {
 export class JsonPeer {
   private readonly parts: PeerParts
   private readonly own = new OwnValues()
+  /** Of one that is told everything. */
+  private readonly last = new LastValues()
   private readonly patterns = new Map<string, { unsubscribe(): void }>()
   private everything: { unsubscribe(): void } | null = null
   private isTrusted: boolean
@@ -45,12 +51,17 @@ export class JsonPeer {
     this.isTrusted = parts.isTrusted || parts.token === undefined
   }
 
+  /** Whether it has shown the token, where there is one. */
+  get isWelcome(): boolean {
+    return this.isTrusted
+  }
+
   /** Until it subscribes to something, it gets all below the namespace in the plain form. */
   async begin(): Promise<void> {
     if (!this.isTrusted || this.isChoosy) return
     const pattern = `${this.parts.namespace}/**`
     const subscription = await this.parts.client.subscribe([pattern], (delivery) => {
-      if (!this.isChoosy && !this.isOwn(delivery))
+      if (!this.isChoosy && !this.isOwn(delivery) && this.isNews(delivery))
         this.tell(
           [
             ['address', delivery.address],
@@ -151,6 +162,10 @@ export class JsonPeer {
   }
 
   private async set(address: string, value: Value) {
+    const { mirrors, onLoop } = this.parts
+    if (!mirrors.allows('server', address, jsonFromValue(value), () => onLoop(address)))
+      throw new Error(`values go round in circles at ${address}: it rests for 5 s`)
+    if (!this.isChoosy) this.last.note(address, value)
     this.own.expect(address, value)
     try {
       return await this.parts.client.set(address, value)
@@ -242,8 +257,14 @@ export class JsonPeer {
     return signal === 'param' && !isInitial && value !== undefined && this.own.takes(address, value)
   }
 
-  private tell(message: Outgoing, { signal, address }: Delivery): void {
+  /** One that it knows is not said again, or it would go round between nodes that are clients of each other. */
+  private isNews({ signal, address, value = NULL }: Delivery): boolean {
+    return signal !== 'param' || this.last.isNews(address, value)
+  }
+
+  private tell(message: Outgoing, { signal, address, value = NULL, isInitial }: Delivery): void {
     const isState = signal === 'param' || signal === 'stream'
+    if (signal === 'param' && !isInitial) this.parts.mirrors.told('server', address, jsonFromValue(value))
     this.parts.onSent()
     this.parts.send(this.parts.codec.encode(message), isState ? address : undefined)
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { BridgeContext, RunningBridge } from '../bridge.ts'
+import { loopMessage } from '../mirror-guard.ts'
 import { isSameText } from '../same-text.ts'
 import { openWebPlace } from '../web-place.ts'
 import { jsonCodec, messagePackCodec } from './json-codec.ts'
@@ -92,6 +93,8 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
         if (webSocket.readyState === webSocket.OPEN) socket.send(message, key)
       },
       room: () => socket.room(),
+      mirrors: context.mirrors,
+      onLoop: (address) => context.problem('loop', loopMessage(address)),
       close: (code, reason) => webSocket.close(code, reason),
       onReceived: () => counters.in++,
       onSent: () => counters.out++,
@@ -106,12 +109,17 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
   webSocket.on('message', (data: Buffer, isBinary: boolean) => {
     if (++pending === PAUSE_AT) webSocket.pause()
     const message = isBinary ? new Uint8Array(data) : data.toString('utf8')
-    work = work.then(async () => {
-      await socket.room()
-      if (webSocket.readyState === webSocket.OPEN) await (await opened).peer.receive(message)
-      if (--pending === RESUME_AT) webSocket.resume()
-    })
+    work = work.then(() => take(message)).catch(giveUp)
   })
+  async function take(message: string | Uint8Array): Promise<void> {
+    await socket.room()
+    if (webSocket.readyState === webSocket.OPEN) await (await opened).peer.receive(message)
+    if (--pending === RESUME_AT) webSocket.resume()
+  }
+  function giveUp(error: Error): void {
+    context.problem('fault', `${remote}: ${error.message}`)
+    webSocket.close(1011, 'the bridge has failed')
+  }
   // The library closes the socket itself; without a listener the process would end.
   webSocket.on('error', (error) => context.problem('socket', `${remote}: ${error.message}`))
   let isAlive = true
@@ -120,6 +128,7 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
     isAlive = true
   })
   function ping(): void {
+    void opened.then(({ peer }) => peer.isWelcome || webSocket.close(1008, 'it did not say who it is')).catch(() => {})
     isAlive = false
     webSocket.ping()
     timer = clock.timer(GONE_AFTER_MS, () => {

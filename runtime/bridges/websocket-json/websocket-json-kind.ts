@@ -1,7 +1,7 @@
 import { checkedText, list, object, oneOf, optional, text, type ValueOf, whole } from '../../config/fields.ts'
 import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
-import { webPlaceOptions } from '../web-place.ts'
+import { placeProblem, webPlaceOptions } from '../web-place.ts'
 
 const options = object('WebSockets that speak JSON or MessagePack instead of CLASP.', {
   mode: oneOf({
@@ -62,7 +62,10 @@ export const websocketJson = defineBridge<WebsocketJsonOptions>({
   description: 'WebSockets that speak JSON or MessagePack, for web pages that do not speak CLASP.',
   namespace: '/ws',
   options,
-  check: ({ mode, url }) => (mode === 'client' && url === undefined ? 'mode: client needs a url' : undefined),
+  check: (given) => {
+    if (given.mode === 'server') return placeProblem(given, given.path)
+    return given.url === undefined ? 'mode: client needs a url' : undefined
+  },
   takesRules: ({ mode }) => mode === 'client',
   load: () => import('./websocket-json-bridge.ts').then(({ openWebsocketJson }) => openWebsocketJson),
 })

@@ -52,7 +52,9 @@ function readDeadZone(settings: Settings): Step {
       const distance = Math.abs(number - center)
       if (Number.isNaN(distance)) return 'failed'
       if (distance < threshold) return float(center)
-      return rescales ? float(center + Math.sign(number - center) * (distance - threshold)) : value
+      if (!rescales) return value
+      const result = center + Math.sign(number - center) * (distance - threshold)
+      return Number.isFinite(result) ? float(result) : 'failed'
     },
   }
 }

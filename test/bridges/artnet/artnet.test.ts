@@ -285,6 +285,10 @@ test('the configuration is refused where it does not fit together', async (t) =>
   const refused = (yaml: string, words: RegExp) => assert.rejects(start(t, '127.0.22.2', yaml), words)
   await refused('inputs: [{ universe: 1 }, { universe: 1 }]', /universe 1 is twice/)
   await refused('outputs: [{ universe: 1, onStop: scene:7 }]', /scene:7 is not among the scenes/)
+  await refused(
+    'outputs: [{ universe: 1, onStop: scene:7 }], scenes: [{ scene: 7, universe: 2, levels: 1@1 }]',
+    /scene:7 is not among the scenes of universe 1/,
+  )
   await refused('outputs: [{ universe: 1, relay: 2 }]', /universe 2 is not among the inputs/)
   await refused('outputs: [{ universe: 1, targets: [stage] }]', /is no target/)
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { Line } from '../../line/line.ts'
+import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
 import { FakeWidget, type FakeWidgetOptions } from './fake-widget.ts'
@@ -157,4 +158,35 @@ test('a port where nothing answers is told, with what to do', async (t) => {
 test('a port that is not there is told, with those that are', async (t) => {
   const one = await BridgeScene.start(t, entry('/dev/ttyUSB77'))
   assert.match(one.report('stage').reason, /no serial port \/dev\/ttyUSB77: plug it in/)
+})
+
+test('a look for the end reaches a widget that is behind', async (t) => {
+  const { a, b } = await line(t)
+  const widget = new FakeWidget(b, t)
+  const clock = new SteppedClock()
+  const yaml = `- { id: stage, kind: dmx, type: enttec-pro, port: "${a}", onStop: zero }`
+  const one = await BridgeScene.start(t, yaml, { clock })
+  await one.set('/dmx/0/1', int(255))
+  await until(() => widget.frames.length > 0, 'a frame')
+  widget.pause()
+  for (let i = 0; i < 600; i++) {
+    await one.set('/dmx/0/2', int(i & 255))
+    clock.advance(25)
+  }
+  const stopped = one.host.stop()
+  await one.settle()
+  widget.resume()
+  await stopped
+  await until(() => widget.frames.at(-1)?.[1] === 0, 'the look')
+  assert.ok(widget.frames.length < 600, `${widget.frames.length} frames: it was never behind`)
+})
+
+test('a level that fell while nothing was received is told, though the first frame has it dark', async (t) => {
+  const { a, b } = await line(t)
+  const widget = new FakeWidget(b, t)
+  const one = await BridgeScene.start(t, '[]')
+  await one.set('/dmx/0/3', int(200))
+  await one.apply(entry(a, 'direction: in'))
+  widget.receiveDmx(0, [0, 0, 0])
+  await one.untilParam('/dmx/0/3', (value) => 'value' in value && value.value === 0)
 })

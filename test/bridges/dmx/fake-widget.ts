@@ -56,6 +56,15 @@ export class FakeWidget {
     return this.told.filter((one) => one.label === label).map(({ data }) => data)
   }
 
+  /** Takes nothing until `resume`. */
+  pause(): void {
+    this.stream.pause()
+  }
+
+  resume(): void {
+    this.stream.resume()
+  }
+
   close(): void {
     if (this.stream.destroyed) return
     this.stream.destroy()

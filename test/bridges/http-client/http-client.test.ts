@@ -255,3 +255,18 @@ test('the configuration refuses webhooks whose host anybody could choose, and pa
   assert.match(await problemsOf('polls: [{url: "http://host/", select: "$..x"}]'), /not understood/)
   assert.match(await problemsOf('allowLocal: true'), /neither webhooks nor polls/)
 })
+
+test('an answer that could not be used is asked for again, not only for news', async (t) => {
+  const server = await WebServer.start(t, ({ headers }, response, count) => {
+    response.setHeader('ETag', '"1"')
+    if (headers['if-none-match'] !== undefined) response.writeHead(304).end()
+    else response.end(count === 1 ? 'no JSON' : '{"v":true}')
+  })
+  const scene = await BridgeScene.start(
+    t,
+    bridge(`
+    polls: [{url: "http://127.0.0.1:${server.port}/", every: 100ms, select: v, address: /x}]
+    `),
+  )
+  assert.deepEqual(await scene.untilParam('/x'), { type: 'bool', value: true })
+})

@@ -110,8 +110,8 @@ test('so they are where the source falls silent', async () => {
 })
 
 test('what the router still knows of an earlier time is corrected by the first frame', async () => {
-  const { input, source, pass, told, router } = inputScene()
-  router.update('/in/1/2', { type: 'i64', value: 200 }, 'param', { isInitial: true })
+  const { input, source, pass, told } = inputScene()
+  input.known(2)
   input.frame(source('a'), Uint8Array.of(7, 0, 0))
   await pass(0)
   assert.deepEqual(told(), [{ '/in/1/1': 7, '/in/1/2': 0 }])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { SysExParts } from '../../../runtime/bridges/midi/sysex-parts.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { MidiScene } from './midi-scene.ts'
@@ -284,4 +285,20 @@ test('two bridges at the ends of one cable do not loop, though one writes what i
   await scene.untilParam('/one/x/ch/1/cc/1')
   assert.deepEqual([scene.report('one').in, scene.report('two').in], [1, 2])
   assert.equal((await midi.line.stats())['a->b'].carried, 6)
+})
+
+test('gear goes on from what it was told: half a pair, and steps of a parameter', async (t) => {
+  const midi = await MidiScene.start(t, 'cc14: [1]\n')
+  await midi.scene.set('/midi/test/ch/0/cc14/1', { type: 'i64', value: 8192 })
+  await midi.scene.set('/midi/test/ch/0/nrpn/136', { type: 'i64', value: 8192 })
+  await midi.untilReceived('b00140b02100' + 'b06301b06208b00640b02600b0657fb0647f')
+  await midi.say('b02105 b06301b06208b06001')
+  await midi.untilTold('ch/0/cc14/1 = 8197', 'ch/0/nrpn/136 = 8193')
+})
+
+test('parts of SysEx without bytes are none', () => {
+  const parts = new SysExParts()
+  assert.equal(parts.take(Uint8Array.of(0xf0, 1)), null)
+  assert.equal(parts.take(new Uint8Array(0)), undefined)
+  assert.equal(parts.take(Uint8Array.of(2, 0xf7)), undefined)
 })

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
+import { scryptSync } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
+import { connectAsync } from 'mqtt'
+import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { AccessList } from '../../../runtime/bridges/mqtt-broker/access-list.ts'
 import { until } from '../../until.ts'
+import { BridgeScene } from '../bridge-scene.ts'
+import { freePort } from '../free-port.ts'
+import { certificates } from '../mqtt/certificates.ts'
 import { CONNACK, CONNECT, CONNECT_5, NpmClient, RawClient, startBroker as start } from './broker-clients.ts'
 
 const text = (value: string): Value => ({ type: 'string', value })
@@ -59,7 +69,7 @@ test('all that is retained reaches who subscribes, however much it is', async (t
 test('a will is sent unless its client says goodbye with reason 0', async (t) => {
   const { port, scene } = await start(t)
   // Version 5, will `w` at topic `t`.
-  const connect = '10 14 0004 4d515454 05 06 000a 00 0001 63 00 0001 74 0001 77'
+  const connect = '10 15 0004 4d515454 05 06 000a 00 0001 63 00 0001 74 0001 77'
   const polite = await RawClient.open(t, port, connect)
   await polite.gets('20')
   polite.say('e0 00')
@@ -84,14 +94,12 @@ test('a session may not be prolonged by DISCONNECT, and no packet may be promise
   for (const properties of ['03 21 0000', '05 27 00000000']) {
     const body = `0004 4d515454 05 02 000a ${properties} 0001 63`.replaceAll(' ', '')
     const one = await RawClient.open(t, port, `10 ${(body.length / 2).toString(16).padStart(2, '0')} ${body}`)
-    await one.gets('20 03 00 82 00')
     await one.closes()
   }
 })
 
 test('shared subscriptions pass over members that may not read, and cannot be without what is local', async (t) => {
-  const users =
-    'users: [{name: full, password: p, read: [a/#], write: [a/#]}, {name: blind, password: p, read: [b/#]}]'
+  const users = 'users: [{name: full, password: p, read: [a/#], write: [a/#]}, {name: blind, password: p, read: [b/#]}]'
   const { port } = await start(t, `, ${users}`)
   const blind = await NpmClient.open(t, port, { username: 'blind', password: 'p' })
   await blind.mqtt.subscribeAsync('$share/g/a/#')
@@ -100,7 +108,7 @@ test('shared subscriptions pass over members that may not read, and cannot be wi
   for (let i = 0; i < 4; i++) await full.mqtt.publishAsync(`a/${i}`, 'x', { qos: 1 })
   await full.hears('a/3')
   assert.equal(full.heard.length, 4)
-  const raw = await RawClient.open(t, port, `10 14 0004 4d515454 05 c2 000a 00 0001 63 0004 66756c6c 0001 70`)
+  const raw = await RawClient.open(t, port, '10 17 0004 4d515454 05 c2 000a 00 0001 63 0004 66756c6c 0001 70')
   await raw.gets('20')
   // SUBSCRIBE to `$share/g/a` with No Local.
   raw.say('82 10 0001 00 000a 2473686172652f672f61 04')
@@ -175,4 +183,105 @@ test('a topic that is not UTF-8 ends a connection, with properties too', async (
   await old.gets(CONNACK)
   old.say('a2 05 0001 0001 61')
   await old.gets('b0 02 0001')
+})
+
+test('a crowd with one hashed password is let in by deriving it once', async () => {
+  const salt = Buffer.from('0011223344556677', 'hex')
+  const key = scryptSync('right', salt, 32).toString('hex')
+  const password = `scrypt:${salt.toString('hex')}:${key}`
+  const access = new AccessList([{ name: 'u', password, read: [], write: [] }], undefined)
+  const started = performance.now()
+  await access.rightsOf('u', Buffer.from('wrong'))
+  const onceMs = performance.now() - started
+  const crowd = Array.from({ length: 40 }, () => access.rightsOf('u', Buffer.from('right')))
+  assert.ok((await Promise.all(crowd)).every((rights) => rights !== undefined))
+  assert.ok(performance.now() - started < 20 * onceMs, 'far less than each for itself')
+})
+
+test('nothing outlives a stop: connections before their TLS handshake, and web pages', async (t) => {
+  const { cert, key } = certificates(t)
+  const [port, tlsPort, webPort] = [await freePort(), await freePort(), await freePort()]
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: b, kind: mqtt-broker, host: 127.0.0.1, listen: ${port}, tlsListen: ${tlsPort}, tlsCert: ${cert}, tlsKey: ${key}}`,
+  )
+  const web = createServer()
+  web.on('upgrade', (request, socket, head) =>
+    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
+  )
+  web.listen(webPort, '127.0.0.1')
+  await once(web, 'listening')
+  t.after(() => web.close())
+  const silent = await RawClient.open(t, tlsPort)
+  const page = await connectAsync(`ws://127.0.0.1:${webPort}/mqtt`, { protocolVersion: 5, reconnectPeriod: 0 })
+  t.after(() => page.endAsync(true))
+  const upgraded = await new Promise<number>((resolve) => web.getConnections((_error, count) => resolve(count)))
+  assert.equal(upgraded, 1)
+  const started = performance.now()
+  await scene.apply('[]')
+  assert.ok(performance.now() - started < 1900, 'before the host gives up')
+  await silent.closes()
+  const left = await new Promise<number>((resolve) => web.getConnections((_error, count) => resolve(count)))
+  assert.equal(left, 0)
+})
+
+test('a message of a WebSocket may have many packets, and is never text', async (t) => {
+  const { scene } = await start(t, ', maxPacket: 1024')
+  const webPort = await freePort()
+  const web = createServer()
+  web.on('upgrade', (request, socket, head) =>
+    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
+  )
+  web.listen(webPort, '127.0.0.1')
+  await once(web, 'listening')
+  t.after(() => web.close())
+  const page = new WebSocket(`ws://127.0.0.1:${webPort}/mqtt`, 'mqtt')
+  await once(page, 'open')
+  // PUBLISH at `a`, `b` and `c`, 500 bytes each.
+  const packets = ['61', '62', '63'].map((topic) => `30 f403 0001 ${topic} ${'39'.repeat(497)}`)
+  page.send(Buffer.from(`${CONNECT}${packets.join('')}`.replaceAll(' ', ''), 'hex'))
+  await scene.untilParam('/mqtt/c')
+  page.send('\u0010')
+  const [code] = await once(page, 'close')
+  assert.equal(code, 1003)
+})
+
+test('a bridge of another broker, which says so by a bit of its version, is not told what it said', async (t) => {
+  const { port } = await start(t)
+  // Level 0x84, as bridges of mosquitto have it.
+  const bridge = await RawClient.open(t, port, '10 0d 0004 4d515454 84 02 000a 0001 63')
+  await bridge.gets(CONNACK)
+  bridge.say('82 06 0001 0001 23 00')
+  await bridge.gets('90 03 0001 00')
+  bridge.say('32 06 0001 61 0005 39')
+  await bridge.gets('40 02 0005')
+  bridge.say('c0 00')
+  await bridge.gets('d0 00')
+  assert.ok(!bridge.received.includes('000161'))
+})
+
+test('QoS 2 goes on where it was after a lost connection; who is taken over is told, and who starts clean has nothing', async (t) => {
+  const { port, scene } = await start(t)
+  // Version 5, not clean, session expiry 100 s.
+  const connect = '10 13 0004 4d515454 05 00 000a 05 11 00000064 0001 63'
+  const first = await RawClient.open(t, port, connect)
+  await first.gets('20 0e 00 00')
+  first.say('34 07 0001 61 0007 00 39')
+  await first.gets('50 02 0007')
+  first.socket.destroy()
+  await until(() => scene.report('b').peers === 0, 'the end')
+  const second = await RawClient.open(t, port, connect)
+  await second.gets('20 0e 01 00')
+  second.say('3c 07 0001 61 0007 00 39')
+  await second.gets('50 02 0007')
+  second.say('62 02 0007')
+  await second.gets('70 02 0007')
+  second.say('62 02 0007')
+  // Packet identifier not found.
+  await second.gets('70 03 0007 92')
+  assert.equal(scene.heard.filter(({ address }) => address === '/mqtt/a').length, 1)
+  const third = await RawClient.open(t, port, CONNECT_5)
+  await second.gets('e0 02 8e 00')
+  await second.closes()
+  await third.gets('20 0e 00 00')
 })

@@ -58,6 +58,29 @@ for (const version of ['5', '3.1.1']) {
   })
 }
 
+test('values that go round between two routers, of which each has a bridge to the other, come to rest', async (t) => {
+  const [here, there] = [await freePort(), await freePort()]
+  const broker = (port: number) => `- {id: b, kind: mqtt-broker, listen: ${port}, host: 127.0.0.1}`
+  const client = (port: number) => `- {id: m, kind: mqtt, url: "mqtt://127.0.0.1:${port}", subscribe: ["#"]}`
+  const one = await BridgeScene.start(t, broker(here))
+  const two = await BridgeScene.start(t, `${broker(there)}\n${client(here)}`)
+  await one.apply(`${broker(here)}\n${client(there)}`)
+  const mqtt = await connectAsync(`mqtt://127.0.0.1:${here}`, { protocolVersion: 5, reconnectPeriod: 0 })
+  t.after(() => mqtt.endAsync(true))
+  await mqtt.publishAsync('x', '1', { qos: 1 })
+  const errors = () => `${one.report('m').lastError} ${two.report('m').lastError}`
+  await until(() => /values go round in circles at x/.test(errors()), 'a report')
+  const count = () => [one, two].flatMap(({ heard }) => heard).filter(({ address }) => address === '/mqtt/x').length
+  const pass = async (topic: string) => {
+    await mqtt.publishAsync(topic, '1', { qos: 1 })
+    await two.untilParam(`/mqtt/${topic}`)
+  }
+  await pass('y')
+  const before = count()
+  await pass('z')
+  assert.equal(count(), before)
+})
+
 test('exposed addresses have topics, are set by them, and say in version 5 what they are', async (t) => {
   const { scene, mqtt, hears } = await start(t, 'expose: [/dev/**], subscribe: [lab/#]')
   await scene.set('/dev/relay/state', bool(true))
@@ -105,6 +128,33 @@ test('Home Assistant is told of announced signals when it starts', async (t) => 
   assert.equal(JSON.parse(air.text).unit_of_measurement, '°C')
   const lamp = JSON.parse((await hears('homeassistant/number/clasp_m/dev_lamp_level/config')).text)
   assert.deepEqual([lamp.min, lamp.max], [0, 1])
+})
+
+test('Home Assistant gets units and ranges as they were announced; where there are none, the name is a hint', async (t) => {
+  const { scene, mqtt, hears } = await start(t, 'homeAssistant: true, expose: [/dev/**]')
+  await scene.send({
+    type: 'ANNOUNCE',
+    namespace: '/dev',
+    signals: [
+      { address: '/dev/air/value', type: 'param', datatype: 'f64', access: 'r', meta: { unit: 'hPa' } },
+      {
+        address: '/dev/fan/level',
+        type: 'param',
+        datatype: 'f64',
+        access: 'rw',
+        meta: { unit: '%', range: [20, 100] },
+      },
+      { address: '/dev/tank/temperature', type: 'param', datatype: 'f64', access: 'r', meta: { description: 'Tank' } },
+    ],
+  })
+  await mqtt.publishAsync('homeassistant/status', 'online', { qos: 1 })
+  const config = async (topic: string) => JSON.parse((await hears(`homeassistant/${topic}/config`)).text)
+  const air = await config('sensor/clasp_m/dev_air_value')
+  assert.deepEqual([air.unit_of_measurement, air.device_class], ['hPa', 'pressure'])
+  const fan = await config('number/clasp_m/dev_fan_level')
+  assert.deepEqual([fan.unit_of_measurement, fan.min, fan.max], ['%', 20, 100])
+  const tank = await config('sensor/clasp_m/dev_tank_temperature')
+  assert.deepEqual([tank.name, tank.unit_of_measurement], ['Tank', '°C'])
 })
 
 test('what the broker retains counts more than what was in the router before', async (t) => {

@@ -97,3 +97,14 @@ test('sequence numbers run for each source, and a source that begins anew is hea
   assert.equal(data([3], { sequence: 80 }), true)
   assert.equal(first(), 3)
 })
+
+test('sources that never send a level make room again', async () => {
+  const { data, input, pass, exceeded } = receiverScene()
+  data([], { cid: 'x' })
+  data([100], { cid: 'y', startCode: 0xdd })
+  assert.equal(data([1], { cid: 'a' }), false)
+  assert.equal(exceeded.length, 1)
+  await pass(2600)
+  assert.equal(data([1], { cid: 'a' }), true)
+  assert.equal(input.hasSignal, true)
+})

@@ -173,3 +173,36 @@ test('a server that is not there is told with its URL', async (t) => {
   )
   assert.match(scene.report('out').reason, new RegExp(`http://127.0.0.1:${port} cannot be reached`))
 })
+
+test('as a client it hears a server that speaks at once, and notices when that one leaves at once', async (t) => {
+  const http = createServer()
+  const server = new Server(http)
+  server.on('connection', (socket) => {
+    socket.emit('hello', 1)
+    if (socket.handshake.auth.token === 'go-away') socket.disconnect()
+  })
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  t.after(() => server.close())
+  const { port } = http.address() as { port: number }
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: a, kind: socket-io, mode: client, url: "http://127.0.0.1:${port}"}
+- {id: b, kind: socket-io, mode: client, namespace: /b, token: go-away, url: "http://127.0.0.1:${port}"}`,
+  )
+  assert.deepEqual(await scene.untilParam('/socketio/hello'), { type: 'i64', value: 1 })
+  await until(() => scene.report('b').state === 'degraded', 'the loss')
+  assert.match(scene.report('b').reason, /has closed the connection/)
+})
+
+test('a burst of events is taken to its end, and a page is told all there is, however much', async (t) => {
+  const { url, scene } = await start(t)
+  for (let i = 0; i < 2000; i++) void scene.set(`/socketio/p${i}`, f64(i))
+  await scene.settle()
+  const page = await connected(t, url)
+  for (let i = 0; i <= 3000; i++) page.socket.emit('x', i)
+  await scene.untilParam('/socketio/x', (value) => value.type === 'i64' && value.value === 3000)
+  await until(() => new Set(page.events.map(([event]) => event)).size >= 2000, 'all params')
+  assert.equal(page.socket.connected, true)
+  assert.equal(scene.report('sio').outDropped, 0)
+})
