@@ -138,6 +138,7 @@ export class RouterSession implements BridgeSession {
   close(): void {
     this.isOpen = false
     this.announceTimer?.cancel()
+    this.loops.stop()
     this.parts.mapIn?.stop()
     this.parts.mapOut?.stop()
     this.subscriptions.length = 0
@@ -145,12 +146,14 @@ export class RouterSession implements BridgeSession {
   }
 
   private enter(passing: Passing): void {
-    this.enterMapped(passing, (result) => {
-      const message = this.messageOf(result)
-      if (message === undefined) return
-      if (message.type === 'SET') this.awaitAnswer(message.address)
-      this.send(message)
-    })
+    this.enterMapped(passing, (result) => this.put(result))
+  }
+
+  private put(passing: Passing): void {
+    const message = this.messageOf(passing)
+    if (message === undefined) return
+    if (message.type === 'SET') this.awaitAnswer(message.address)
+    this.send(message)
   }
 
   private enterMapped(passing: Passing, emit: (result: Passing) => void): void {
@@ -158,9 +161,11 @@ export class RouterSession implements BridgeSession {
     if (this.parts.mapIn === null || !this.parts.mapIn.pass(passing, emit)) emit(passing)
   }
 
-  private messageOf({ address, value, signal, phase, id, ttl }: Passing): Message | undefined {
+  private messageOf(passing: Passing): Message | undefined {
+    const { address, value, signal, phase, id, ttl } = passing
     if (!this.isOpen) return undefined
-    if (!this.loops.allows(address, true)) {
+    const later = signal === 'param' ? () => this.put(passing) : undefined
+    if (!this.loops.allows(address, true, later)) {
       this.parts.counters.inDropped++
       return undefined
     }
@@ -237,12 +242,13 @@ export class RouterSession implements BridgeSession {
       if (isOwn && !includesOwn) continue
       if (types.length > 0 && !types.includes(update.signal)) continue
       if (!pattern.matches(update.address)) continue
-      if (!isOwn && !update.isInitial && !this.loops.allows(update.address, false)) {
-        this.parts.counters.outDropped++
-        continue
+      const pass = () => {
+        this.parts.counters.out++
+        onUpdate(update)
       }
-      this.parts.counters.out++
-      onUpdate(update)
+      const isFree = isOwn || update.isInitial
+      if (isFree || this.loops.allows(update.address, false, update.signal === 'param' ? pass : undefined)) pass()
+      else this.parts.counters.outDropped++
     }
   }
 }

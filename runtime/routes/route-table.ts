@@ -94,6 +94,7 @@ export class RouteTable {
   stop(): void {
     this.isOpen = false
     this.beginning.cancel()
+    this.guard.stop()
     this.forward.stop()
     this.backward.stop()
     this.session.close()
