@@ -1,5 +1,7 @@
+import type { Value } from '../../firmware-protocol/wire/value.ts'
 import type { Clock } from '../router/clock.ts'
 import { RecentMap } from '../routes/recent-map.ts'
+import { jsonFromValue } from './json-value.ts'
 
 /** Whether a bridge waits for peers, or is one itself. */
 export type Side = 'server' | 'client'
@@ -21,6 +23,7 @@ interface Traffic {
 /**
  * Ends loops through two bridges of a node, which neither of them sees: nodes that are clients of each other's servers. An
  * address at which more than 20 values a second come in that went out at the other side just before rests for five seconds.
+ * It costs nothing while no bridge is a client.
  */
 export class MirrorGuard {
   private readonly clock: Clock
@@ -29,23 +32,36 @@ export class MirrorGuard {
     client: new RecentMap<Traffic>(MAX_ADDRESSES),
   }
 
+  private clients = 0
+
   constructor(clock: Clock) {
     this.clock = clock
   }
 
-  /** A bridge of this side has sent the value; equal values have equal texts. */
-  told(side: Side, address: string, text: string): void {
+  /** A bridge is a client from now on. Returns a function that ends it. */
+  enterClient(): () => void {
+    this.clients++
+    return () => {
+      this.clients--
+    }
+  }
+
+  /** A bridge of this side has sent the value. */
+  told(side: Side, address: string, value: Value): void {
+    if (this.clients === 0) return
     const { told } = this.trafficOf(side, address)
-    told.push({ text, atMs: this.clock.now() })
+    told.push({ text: jsonFromValue(value), atMs: this.clock.now() })
     if (told.length > MAX_TOLD) told.shift()
   }
 
   /** Whether a value may come in at this side. `onLoop` is called when the address begins to rest. */
-  allows(side: Side, address: string, text: string, onLoop: () => void): boolean {
+  allows(side: Side, address: string, value: Value, onLoop: () => void): boolean {
+    if (this.clients === 0) return true
     const traffic = this.sides[side === 'server' ? 'client' : 'server'].get(address)
     if (traffic === undefined) return true
     const now = this.clock.now()
     if (now < traffic.restsUntilMs) return false
+    const text = jsonFromValue(value)
     const isEcho = traffic.told.some((one) => one.text === text && now - one.atMs <= WITHIN_MS)
     if (!isEcho) return true
     if (now - traffic.sinceMs > WITHIN_MS) {

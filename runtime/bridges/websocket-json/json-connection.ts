@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { BridgeContext, RunningBridge, Update } from '../bridge.ts'
-import { jsonFromValue, NULL } from '../json-value.ts'
+import { NULL } from '../json-value.ts'
 import { LastValues } from '../last-values.ts'
 import { loopMessage } from '../mirror-guard.ts'
 import { OutboundQueue } from '../outbound-queue.ts'
@@ -37,7 +37,7 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
   const last = new LastValues()
   const set = (address: string, value: Value) => {
     const onLoop = () => context.problem('loop', loopMessage(address))
-    if (!mirrors.allows('client', address, jsonFromValue(value), onLoop)) {
+    if (!mirrors.allows('client', address, value, onLoop)) {
       counters.inDropped++
       return
     }
@@ -53,6 +53,8 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
   })
   if (socket.readyState !== WebSocket.OPEN) throw new Error(`${url} has closed the connection at once`)
   context.setPeers(1)
+  const leave = mirrors.enterClient()
+  context.signal.addEventListener('abort', leave, { once: true })
   const queue = new OutboundQueue(() => counters.outDropped++, MAX_WAITING)
   let check: { cancel(): void } | null = null
   const write = ({ address, value }: Update) =>
@@ -70,7 +72,7 @@ export async function connectJson(context: BridgeContext<WebsocketJsonOptions>):
   const unsubscribe = router.subscribe(`${namespace}/**`, (update) => {
     const { signal, address, value, isInitial } = update
     if (signal === 'param' && !last.isNews(address, value)) return
-    if (signal === 'param' && !isInitial) mirrors.told('client', address, jsonFromValue(value))
+    if (signal === 'param' && !isInitial) mirrors.told('client', address, value)
     queue.push(update)
     if (check === null) drain()
   })

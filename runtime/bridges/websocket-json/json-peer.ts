@@ -3,7 +3,7 @@ import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import { ClientError } from '../../client/client-error.ts'
 import type { Delivery } from '../../client/subscription.ts'
-import { jsonFromValue, NULL } from '../json-value.ts'
+import { NULL } from '../json-value.ts'
 import { LastValues } from '../last-values.ts'
 import type { MirrorGuard } from '../mirror-guard.ts'
 import { OwnValues } from '../own-values.ts'
@@ -163,7 +163,7 @@ export class JsonPeer {
 
   private async set(address: string, value: Value) {
     const { mirrors, onLoop } = this.parts
-    if (!mirrors.allows('server', address, jsonFromValue(value), () => onLoop(address)))
+    if (!mirrors.allows('server', address, value, () => onLoop(address)))
       throw new Error(`values go round in circles at ${address}: it rests for 5 s`)
     if (!this.isChoosy) this.last.note(address, value)
     this.own.expect(address, value)
@@ -264,7 +264,7 @@ export class JsonPeer {
 
   private tell(message: Outgoing, { signal, address, value = NULL, isInitial }: Delivery): void {
     const isState = signal === 'param' || signal === 'stream'
-    if (signal === 'param' && !isInitial) this.parts.mirrors.told('server', address, jsonFromValue(value))
+    if (signal === 'param' && !isInitial) this.parts.mirrors.told('server', address, value)
     this.parts.onSent()
     this.parts.send(this.parts.codec.encode(message), isState ? address : undefined)
   }
