@@ -7,10 +7,15 @@ const env = {
   ...process.env,
   CLASP_FUZZ_FRAMES: process.env.CLASP_FUZZ_FRAMES ?? '2000000',
   CLASP_TEST_TIMEOUT_MS: '1800000',
+  // Tests that try a part of their cases in `npm test` try all of them.
+  CLASP_LONG: '1',
 }
 const tests = [
   'test/firmware-protocol/fuzz.test.ts',
   'test/firmware-protocol/link-fuzz.test.ts',
+  'test/firmware/c-library.test.ts',
+  'test/firmware/hostile-devices.test.ts',
+  'test/journal/file-damage.test.ts',
   'test/torture',
 ].filter((path) => existsSync(join(root, path)))
 const script = (name) => join(root, '.scripts', name)

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { configurations, measure, missing, targets } from '../../.scripts/footprint.mjs'
 import { LIBRARY, sizes } from '../../.scripts/native.mjs'
 import { ensureFuzz } from '../../.scripts/torture-native.mjs'
+import { isLongRun } from '../long-run.ts'
 
 const SOURCE = `${LIBRARY}/clasp_link.c`
 const EXAMPLES = 'firmware-protocol/c/examples'
@@ -33,8 +34,13 @@ const BUILDS: Record<string, number>[] = [
 const FEW_BUILDS = [{}, NOTHING, { ...DATAGRAM, AUTH: 1, '64BIT': 1 }]
 
 const HOSTS: { command: string; flags: string[]; builds: Record<string, number>[]; install: string }[] = [
-  { command: 'gcc', flags: ['-std=c99', '-Wconversion'], builds: BUILDS, install: 'gcc libc6-dev' },
-  { command: 'clang', flags: ['-std=c99', '-Wconversion'], builds: FEW_BUILDS, install: 'clang' },
+  {
+    command: 'gcc',
+    flags: ['-std=c99', '-Wconversion'],
+    builds: isLongRun ? BUILDS : FEW_BUILDS,
+    install: 'gcc libc6-dev',
+  },
+  { command: 'clang', flags: ['-std=c99', '-Wconversion'], builds: isLongRun ? BUILDS : FEW_BUILDS, install: 'clang' },
   { command: 'g++', flags: ['-x', 'c++', '-std=c++11'], builds: FEW_BUILDS, install: 'g++' },
   { command: 'g++', flags: ['-x', 'c++'], builds: FEW_BUILDS, install: 'g++' },
 ]

@@ -6,6 +6,7 @@ import { ByeReason, Control, LinkType } from '../../firmware-protocol/link/const
 import type { Descriptor } from '../../firmware-protocol/link/descriptor.ts'
 import { DescriptorCache } from '../../runtime/firmware/descriptor-cache.ts'
 import { silentLog } from '../../runtime/router/log.ts'
+import { someOf } from '../long-run.ts'
 import { heldBytes, MEGABYTE } from '../robustness/memory.ts'
 import { bool, float, type Peer } from '../router/fixture.ts'
 import { until } from '../until.ts'
@@ -250,7 +251,7 @@ const FLOODS: Record<string, Flood> = {
   'records of ids that there are not': { one: (i) => stream(1000 + (i % 50), LinkType.i16, 1), isReliable: false },
 }
 
-for (const [name, { one, isReliable }] of Object.entries(FLOODS)) {
+for (const [name, { one, isReliable }] of someOf(Object.entries(FLOODS))) {
   test(`a device that floods the line with ${name} keeps nobody else from working`, async (t) => {
     const { stage, device } = await onSerial(t)
     await device.join()

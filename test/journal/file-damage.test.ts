@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Message } from '../../firmware-protocol/wire/message.ts'
 import { SeededRandom } from '../firmware-protocol/seeded-random.ts'
+import { someOf } from '../long-run.ts'
 import { PluggedRouter, temporaryFolder } from './plug.ts'
 import { put, tells, textAt, texts } from './plug-client.ts'
 
@@ -22,14 +23,16 @@ const SEED = Number(process.env.CLASP_PLUG_SEED ?? Date.now() % 1_000_000)
 const PAGE_BYTES = 4096
 const PARAMS = 2000
 
-for (const [name, damage] of Object.entries({
-  'cut in the middle': (log: string) => truncateSync(log, Math.floor(statSync(log).size / 2)),
-  'cut within its header': (log: string) => truncateSync(log, 17),
-  'cut to nothing': (log: string) => truncateSync(log, 0),
-  gone: (log: string) => rmSync(log),
-  'followed by rubbish': (log: string) => appendFileSync(log, Buffer.alloc(10_000, 0xa5)),
-  'overwritten in the middle': (log: string) => overwrite(log, Math.floor(statSync(log).size / 2), 6000, 0),
-})) {
+for (const [name, damage] of someOf(
+  Object.entries({
+    'cut in the middle': (log: string) => truncateSync(log, Math.floor(statSync(log).size / 2)),
+    'cut within its header': (log: string) => truncateSync(log, 17),
+    'cut to nothing': (log: string) => truncateSync(log, 0),
+    gone: (log: string) => rmSync(log),
+    'followed by rubbish': (log: string) => appendFileSync(log, Buffer.alloc(10_000, 0xa5)),
+    'overwritten in the middle': (log: string) => overwrite(log, Math.floor(statSync(log).size / 2), 6000, 0),
+  }),
+)) {
   test(`a log that is ${name} between two runs costs only its end`, async (t) => {
     const folder = temporaryFolder(t)
     const first = await PluggedRouter.start(t, folder)
@@ -59,27 +62,29 @@ for (const [name, damage] of Object.entries({
   })
 }
 
-for (const [name, { damage, least }] of Object.entries({
-  'has a zeroed page in the middle': {
-    damage: (file: string) =>
-      overwrite(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES, PAGE_BYTES, 0),
-    least: 1800,
-  },
-  'has a last page of rubbish': {
-    damage: (file: string) => overwrite(file, statSync(file).size - PAGE_BYTES, PAGE_BYTES, 0xa5),
-    least: 1800,
-  },
-  'has a zeroed page of its newest names': {
-    damage: (file: string) => overwrite(file, pageOf(file, '/batched/1999'), PAGE_BYTES, 0),
-    least: 1800,
-  },
-  'has lost its second half': {
-    damage: (file: string) => truncateSync(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES),
-    least: 500,
-  },
-  'has a zeroed first page': { damage: (file: string) => overwrite(file, 0, PAGE_BYTES, 0), least: 0 },
-  'is empty': { damage: (file: string) => truncateSync(file, 0), least: 0 },
-})) {
+for (const [name, { damage, least }] of someOf(
+  Object.entries({
+    'has a zeroed page in the middle': {
+      damage: (file: string) =>
+        overwrite(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES, PAGE_BYTES, 0),
+      least: 1800,
+    },
+    'has a last page of rubbish': {
+      damage: (file: string) => overwrite(file, statSync(file).size - PAGE_BYTES, PAGE_BYTES, 0xa5),
+      least: 1800,
+    },
+    'has a zeroed page of its newest names': {
+      damage: (file: string) => overwrite(file, pageOf(file, '/batched/1999'), PAGE_BYTES, 0),
+      least: 1800,
+    },
+    'has lost its second half': {
+      damage: (file: string) => truncateSync(file, Math.floor(statSync(file).size / PAGE_BYTES / 2) * PAGE_BYTES),
+      least: 500,
+    },
+    'has a zeroed first page': { damage: (file: string) => overwrite(file, 0, PAGE_BYTES, 0), least: 0 },
+    'is empty': { damage: (file: string) => truncateSync(file, 0), least: 0 },
+  }),
+)) {
   test(`a database that ${name} is moved aside and named, and what can be read comes back`, async (t) => {
     const folder = temporaryFolder(t)
     const file = join(folder, 'journal.db')
