@@ -13,9 +13,13 @@ const env = {
 const tests = [
   'test/firmware-protocol/fuzz.test.ts',
   'test/firmware-protocol/link-fuzz.test.ts',
+  'test/federation/hub-patterns.test.ts',
+  'test/federation/proof-bad-hubs.test.ts',
+  'test/federation/proof-situations.test.ts',
   'test/firmware/c-library.test.ts',
   'test/firmware/hostile-devices.test.ts',
   'test/journal/file-damage.test.ts',
+  'test/journal/review-wear.test.ts',
   'test/torture',
 ].filter((path) => existsSync(join(root, path)))
 const script = (name) => join(root, '.scripts', name)

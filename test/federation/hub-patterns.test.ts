@@ -6,8 +6,9 @@ import { isCovered } from '../../runtime/federation/hub/coverage.ts'
 import { ComparisonBudget, Declared } from '../../runtime/federation/hub/declared.ts'
 import { compile, overlap } from '../../runtime/federation/hub/overlap.ts'
 import { SeededRandom } from '../firmware-protocol/seeded-random.ts'
+import { isLongRun } from '../long-run.ts'
 
-const ROUNDS = 6000
+const ROUNDS = isLongRun ? 6000 : 1500
 
 const overlaps = (a: string, b: string) => overlap(compile(a), compile(b))
 const matcher = (text: string) => {
