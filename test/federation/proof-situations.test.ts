@@ -293,8 +293,8 @@ describe('a leaf whose hub', () => {
     assert.deepEqual(link.hub.params.get('/site-a/locked')?.value, int(2))
   })
 
-  const cut: Message['type'][] = ['WELCOME', 'SNAPSHOT', 'ACK', 'PONG', 'SYNC', 'FEDERATION_SYNC', 'SET']
-  for (const kind of someOf(cut)) {
+  const kinds: Message['type'][] = ['WELCOME', 'SNAPSHOT', 'ACK', 'PONG', 'SYNC', 'FEDERATION_SYNC', 'SET']
+  for (const kind of someOf(kinds)) {
     it(`12.16 sends ${kind} cut short is left, and everything is well when it does so no more`, async (t) => {
       const link = await SimulatedLink.start(t)
       let spoiled = 0
