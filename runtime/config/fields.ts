@@ -195,12 +195,15 @@ export function object<M extends Record<string, Field<unknown>>>(
     fallback: defaults(),
     needsRestart: false,
     expected: `settings: ${names.join(', ')}`,
-    jsonSchema: {
-      description,
-      type: 'object',
-      additionalProperties: false,
-      ...(requiredNames.length > 0 ? { required: requiredNames } : {}),
-      properties: Object.fromEntries(names.map((name) => [name, members[name].jsonSchema])),
+    // Members may know theirs only later.
+    get jsonSchema() {
+      return {
+        description,
+        type: 'object',
+        additionalProperties: false,
+        ...(requiredNames.length > 0 ? { required: requiredNames } : {}),
+        properties: Object.fromEntries(names.map((name) => [name, members[name].jsonSchema])),
+      }
     },
     members,
     read(node, problems) {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { LineCounter, YAMLError } from 'yaml'
 import { ConfigError, type Problem } from './problem.ts'
-import { type Config, schema } from './schema.ts'
+import { type Config, lazyLists, schema } from './schema.ts'
 import { yamlSource } from './yaml-source.ts'
 
 export const DEFAULT_CONFIG_FILE = '/etc/clasp-edge/config.yaml'
@@ -28,6 +28,7 @@ export async function parseConfig(content: string, file: string): Promise<Config
       document.errors.map((error) => syntaxProblem(error, content, lines)),
     )
   }
+  for (const [key, list] of Object.entries(lazyLists)) if (document.has(key)) await list.load()
   const problems: Problem[] = []
   const config = schema.read(yamlSource(yaml, document, lines), problems)
   if (problems.length > 0) throw new ConfigError(file, problems)

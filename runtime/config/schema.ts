@@ -1,8 +1,9 @@
+import type { DeviceEntry } from '../../devices/device-entry.ts'
 import { patternProblem } from '../../firmware-protocol/wire/address.ts'
 import { DEFAULT_PORT, DISCOVERY_PORT } from '../../firmware-protocol/wire/constants.ts'
+import type { BridgeEntry } from '../bridges/bridge-entry.ts'
 import { defaultRouterOptions as router } from '../router/options.ts'
-import { bridges } from './bridge-schema.ts'
-import { devices, failSafe } from './device-schema.ts'
+import { failSafe } from './fail-safe-schema.ts'
 import {
   checkedText,
   duration,
@@ -19,8 +20,8 @@ import {
 import { firmware } from './firmware-schema.ts'
 import { hub } from './hub-schema.ts'
 import { journal } from './journal-schema.ts'
+import { lazyList } from './lazy-list.ts'
 import { networkProblem } from './network.ts'
-import { routes } from './routes-schema.ts'
 import { secret } from './secret.ts'
 
 const DAY_MS = 86_400_000
@@ -34,6 +35,25 @@ const pattern = (description: string) =>
   })
 
 /** Everything that can be configured, with its unit, its default and its limits. */
+/** Lists that are described by drivers and bridges, by their keys. */
+export const lazyLists = {
+  devices: lazyList<DeviceEntry>({
+    description: 'Devices that are wired to this board.',
+    needsRestart: true,
+    load: async () => (await import('./device-schema.ts')).devices,
+  }),
+  bridges: lazyList<BridgeEntry>({
+    description: 'Foreign protocols that read and write signals.',
+    needsRestart: false,
+    load: async () => (await import('./bridge-schema.ts')).bridges,
+  }),
+  routes: lazyList<unknown>({
+    description: 'Rules that write the values of some addresses to others, changed on the way.',
+    needsRestart: false,
+    load: async () => (await import('./routes-schema.ts')).routes,
+  }),
+}
+
 export const schema = object('clasp-edge: configuration of one router.', {
   name: text({
     description: 'Name of this router, as clients and discovery show it.',
@@ -266,10 +286,10 @@ export const schema = object('clasp-edge: configuration of one router.', {
   journal,
   hub,
   firmware,
-  devices,
+  devices: lazyLists.devices,
   failSafe,
-  bridges,
-  routes,
+  bridges: lazyLists.bridges,
+  routes: lazyLists.routes,
   simulate: oneOf({
     description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',
     fallback: 'auto',

@@ -56,8 +56,10 @@ test('two devices cannot share a line or an address', async () => {
   assert.match(await problemsOf(same), /the address \/gpio\/a is used by a already/)
 })
 
-test('editors learn the settings of every kind', () => {
-  const schema = configJsonSchema() as { properties: { devices: { items: { oneOf: Record<string, unknown>[] } } } }
+test('editors learn the settings of every kind', async () => {
+  const schema = (await configJsonSchema()) as {
+    properties: { devices: { items: { oneOf: Record<string, unknown>[] } } }
+  }
   const kinds = schema.properties.devices.items.oneOf as {
     properties: Record<string, { description?: string; const?: string }>
   }[]

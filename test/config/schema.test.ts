@@ -39,8 +39,8 @@ async function exampleInEffect(): Promise<string> {
   return lines.map((line) => line.replace(/^# (?=\s*(- )?[a-z]\w*:|\s+#)/, '')).join('\n')
 }
 
-test('every key of the JSON Schema has a description, a kind and, unless it may be left out, a default', () => {
-  const schema = configJsonSchema() as Schema & { $schema?: unknown }
+test('every key of the JSON Schema has a description, a kind and, unless it may be left out, a default', async () => {
+  const schema = (await configJsonSchema()) as Schema & { $schema?: unknown }
   assert.equal(schema.$schema, 'https://json-schema.org/draft/2020-12/schema')
   const keys = [...keysOf(schema)]
   assert.ok(keys.length > 40)
@@ -81,8 +81,8 @@ test('every key of the JSON Schema has a description, a kind and, unless it may 
   )
 })
 
-test('the JSON Schema states durations as they are written', () => {
-  const keys = new Map(keysOf(configJsonSchema() as Schema))
+test('the JSON Schema states durations as they are written', async () => {
+  const keys = new Map(keysOf((await configJsonSchema()) as Schema))
   const interval = keys.get('gestures.interval')
   assert.equal(interval?.default, '16ms')
   const pattern = new RegExp(interval?.pattern ?? '', 'u')
@@ -131,7 +131,7 @@ test('the example file names every key there is, at its default', async () => {
   assert.deepEqual(set, { ...defaultConfig, listen: 0, state: defaultState, firmware: 0, journal: 0, hub: 0 })
 
   const document = parseDocument(content)
-  for (const [key] of keysOf(configJsonSchema() as Schema)) {
+  for (const [key] of keysOf((await configJsonSchema()) as Schema)) {
     const path = key.replace(/(policies|serial|keys|durability|record)\./, '$1.0.').split('.')
     assert.ok(document.hasIn(path.map((name) => (name === '0' ? 0 : name))), `${key} is missing in the example`)
   }

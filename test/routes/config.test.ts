@@ -77,9 +77,9 @@ test('the rules of a bridge are checked as those of routes, and may lead to wher
   assert.match(await problemsOf(server), /rules below map have no effect here/)
 })
 
-test('editors learn the keys of rules, and those that they do not know are wrong', () => {
+test('editors learn the keys of rules, and those that they do not know are wrong', async () => {
   type Rule = { properties: Record<string, { description: string }>; additionalProperties: boolean }
-  const schema = configJsonSchema() as { properties: { routes: { items: { oneOf: Rule[] } } } }
+  const schema = (await configJsonSchema()) as { properties: { routes: { items: { oneOf: Rule[] } } } }
   const [rule] = schema.properties.routes.items.oneOf
   assert.equal(rule.additionalProperties, false)
   for (const [key, { description }] of Object.entries(rule.properties)) assert.match(description, /\w.*\.$/, key)

@@ -18,7 +18,7 @@ export const check = defineCommand({
   ],
   async run({ values, args, terminal }) {
     if (values.schema) {
-      terminal.line(JSON.stringify(configJsonSchema(), null, 2))
+      terminal.line(JSON.stringify(await configJsonSchema(), null, 2))
       return 0
     }
     const { config, file } = await findConfig(args[0])

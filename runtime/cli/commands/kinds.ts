@@ -34,7 +34,7 @@ export const kinds = defineCommand({
     ['kinds relay', 'the settings of a relay'],
   ],
   async run({ values, args, terminal }) {
-    const schema = configJsonSchema() as Described
+    const schema = (await configJsonSchema()) as Described
     const all = SECTIONS.flatMap((section) =>
       (schema.properties?.[section]?.items?.oneOf ?? []).map((kind) => ({ section, name: nameOf(kind), kind })),
     )
