@@ -33,11 +33,18 @@ const tests = (chosen.length > 0 ? chosen : ['test']).flatMap((path) => testsBel
 // A folder of its own for chosen tests, so that several runs do not get in each other's way.
 const out = join(root, 'dist', chosen.length > 0 ? `test-${process.pid}` : 'test')
 rmSync(out, { recursive: true, force: true })
+
+/** They wait for long, so they go first: others have the processors meanwhile. The runner takes files by their names. */
+const LONG =
+  /(journal\/(pull-the-plug|file-damage|disk-faults|review-wear|recorder)|router\/(snapshots|slow-session|ttl)|robustness\/(floods|slow-reader|hostile-frames)|federation\/(proof-hub-away|proof-bad-hubs|leaf-limits)|firmware\/(c-library|hostile-devices|proof-noise)|cli\/commands)[.-]/
+const nameOf = (path) => {
+  const name = relative(join(root, 'test'), path).replace(/\.ts$/, '')
+  return `${LONG.test(name) ? 'long' : 'others'}/${name}`
+}
 const esbuild = await import('esbuild')
 await esbuild.build({
   absWorkingDir: root,
-  entryPoints: tests,
-  outbase: 'test',
+  entryPoints: tests.map((path) => ({ in: path, out: nameOf(path) })),
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -50,7 +57,7 @@ await esbuild.build({
   sourcemap: 'inline',
   logLevel: 'warning',
 })
-const files = tests.map((path) => join(out, relative(join(root, 'test'), path).replace(/\.ts$/, '.mjs')))
+const files = tests.map((path) => join(out, `${nameOf(path)}.mjs`))
 const code = run(process.execPath, [
   '--enable-source-maps',
   '--test',
