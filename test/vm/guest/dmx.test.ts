@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
@@ -33,5 +32,5 @@ test('DMX512 goes out at a USB port that has no breaks, which is told, and again
   gadget.plug()
   heard = listen(t, gadget.far)
   await until(() => heard().includes(frame), 'a frame after it')
-  assert.equal(status()?.state, 'running')
+  await until(() => status()?.state === 'running', 'its state')
 })
