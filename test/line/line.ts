@@ -146,8 +146,16 @@ function startLine(program: string, options: LineOptions) {
   return spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
 }
 
+let compiling: Promise<string> | undefined
+
 /** Path of the program, compiled for this version of its source. Tests run from the folder of the project. */
-async function compiled(): Promise<string> {
+function compiled(): Promise<string> {
+  // Once in a process: two compilers at one file would leave one that is still written to.
+  compiling ??= compile()
+  return compiling
+}
+
+async function compile(): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 12)
   const program = `${FOLDER}/line-${hash}`
   if (existsSync(program)) return program
