@@ -6,13 +6,11 @@ import type { Clock, Timer } from '../router/clock.ts'
 import type { LocalSession, LocalSessionOptions } from '../router/local-session.ts'
 import { LoopGuard } from '../routes/loop-guard.ts'
 import type { Mapper, Passing } from '../routes/mapper.ts'
+import { OwnWrites } from '../routes/own-writes.ts'
 import type { BridgeCounters, BridgeSession, BundleItem, PublishDetails, Update, UpdateFilter } from './bridge.ts'
-import { OwnValues } from './own-values.ts'
 
 /** The router forgets signals that are not announced again (bridges.md §2.12). */
 const ANNOUNCE_AGAIN_MS = 15 * 60_000
-/** Addresses at which SETs are not answered yet; refusals of what is no address name none. */
-const MAX_UNANSWERED = 4096
 const NULL: Value = { type: 'null' }
 
 export interface RouterSessionParts {
@@ -41,9 +39,7 @@ export class RouterSession implements BridgeSession {
   private readonly parts: RouterSessionParts
   private readonly session: LocalSession
   private readonly subscriptions: Subscription[] = []
-  private readonly own = new OwnValues()
-  /** SETs on their way, by address. */
-  private readonly unanswered = new Map<string, number>()
+  private readonly own = new OwnWrites<true>()
   private readonly loops: LoopGuard
   private readonly announced = new Map<string, readonly SignalDefinition[]>()
   private announceTimer: Timer | null = null
@@ -131,7 +127,7 @@ export class RouterSession implements BridgeSession {
       if (!(error instanceof EncodeError)) throw error
       // Too large for a frame: nothing comes of it.
       this.parts.counters.inDropped++
-      if (message.type === 'SET') this.answered(message.address)
+      if (message.type === 'SET') this.own.answered(message.address)
     }
   }
 
@@ -152,7 +148,7 @@ export class RouterSession implements BridgeSession {
   private put(passing: Passing): void {
     const message = this.messageOf(passing)
     if (message === undefined) return
-    if (message.type === 'SET') this.awaitAnswer(message.address)
+    if (message.type === 'SET') this.own.sent(message.address)
     this.send(message)
   }
 
@@ -164,13 +160,13 @@ export class RouterSession implements BridgeSession {
   private messageOf(passing: Passing): Message | undefined {
     const { address, value, signal, phase, id, ttl } = passing
     if (!this.isOpen) return undefined
-    const later = signal === 'param' ? () => this.put(passing) : undefined
-    if (!this.loops.allows(address, true, later)) {
+    if (!this.loops.allows(address, true)) {
+      if (signal === 'param') this.loops.hold(address, true, () => this.put(passing))
       this.parts.counters.inDropped++
       return undefined
     }
     if (signal === 'param') {
-      if (this.comesBack(address)) this.own.expect(address, value)
+      if (this.comesBack(address)) this.own.expect(address, value, true)
       return { type: 'SET', address, value, ttl }
     }
     if (signal === 'event') {
@@ -182,7 +178,7 @@ export class RouterSession implements BridgeSession {
 
   private receive(message: Message): void {
     if (message.type === 'SET') {
-      const isOwn = this.own.takes(message.address, message.value)
+      const isOwn = this.own.take(message.address, message.value) === true
       this.hand({ signal: 'param', address: message.address, value: message.value, isInitial: false }, isOwn)
     } else if (message.type === 'PUBLISH') {
       const { signal = 'event', address, value, payload, phase, id, samples } = message
@@ -199,29 +195,11 @@ export class RouterSession implements BridgeSession {
         this.hand({ signal: 'param', address, value, isInitial: true, writtenUs }, false)
       }
     } else if (message.type === 'ACK' && message.address !== undefined) {
-      this.answered(message.address)
+      this.own.answered(message.address)
     } else if (message.type === 'ERROR' && message.address !== undefined) {
-      this.answered(message.address)
+      this.own.answered(message.address)
       this.parts.counters.inDropped++
     }
-  }
-
-  private awaitAnswer(address: string): void {
-    this.unanswered.set(address, (this.unanswered.get(address) ?? 0) + 1)
-    if (this.unanswered.size <= MAX_UNANSWERED) return
-    const [oldest] = this.unanswered.keys()
-    this.unanswered.delete(oldest)
-    this.own.answered(oldest)
-  }
-
-  private answered(address: string): void {
-    const left = (this.unanswered.get(address) ?? 0) - 1
-    if (left > 0) {
-      this.unanswered.set(address, left)
-      return
-    }
-    this.unanswered.delete(address)
-    this.own.answered(address)
   }
 
   private comesBack(address: string): boolean {
@@ -242,13 +220,17 @@ export class RouterSession implements BridgeSession {
       if (isOwn && !includesOwn) continue
       if (types.length > 0 && !types.includes(update.signal)) continue
       if (!pattern.matches(update.address)) continue
-      const pass = () => {
-        this.parts.counters.out++
-        onUpdate(update)
+      if (isOwn || update.isInitial || this.loops.allows(update.address, false)) {
+        this.pass(update, onUpdate)
+      } else {
+        if (update.signal === 'param') this.loops.hold(update.address, false, () => this.pass(update, onUpdate))
+        this.parts.counters.outDropped++
       }
-      const isFree = isOwn || update.isInitial
-      if (isFree || this.loops.allows(update.address, false, update.signal === 'param' ? pass : undefined)) pass()
-      else this.parts.counters.outDropped++
     }
+  }
+
+  private pass(update: Update, onUpdate: Subscription['onUpdate']): void {
+    this.parts.counters.out++
+    onUpdate(update)
   }
 }

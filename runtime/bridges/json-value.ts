@@ -1,4 +1,5 @@
 import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { numberText } from '../routes/value-text.ts'
 
 /** JSON text and CLASP values, for all protocols that carry JSON. Source: bridges.md §2.5. */
 
@@ -93,7 +94,7 @@ export function jsonFromValue(value: Value): string {
     case 'i64':
       return String(value.value)
     default:
-      return Number.isFinite(value.value) ? decimal(value.value) : 'null'
+      return Number.isFinite(value.value) ? numberText(value.value) : 'null'
   }
 }
 
@@ -114,19 +115,4 @@ export function jsFromValue(value: Value): unknown {
     default:
       return value.value
   }
-}
-
-/** Digits without an exponent, as other implementations write them: `5`, `0.1`, `1000000000000000000000`. */
-export function decimal(value: number): string {
-  if (Object.is(value, -0)) return '-0'
-  const text = String(value)
-  const exponent = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text)
-  if (exponent === null) return text
-  const [, sign, first, rest = '', power] = exponent
-  const digits = first + rest
-  const point = 1 + Number(power)
-  if (point <= 0) return `${sign}0.${'0'.repeat(-point)}${digits}`
-  return point >= digits.length
-    ? sign + digits.padEnd(point, '0')
-    : `${sign}${digits.slice(0, point)}.${digits.slice(point)}`
 }

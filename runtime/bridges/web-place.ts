@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { object, optional, required, text, whole } from '../config/fields.ts'
 import { secret } from '../config/secret.ts'
-import { explainListenFailure } from '../transports/listen-error.ts'
+import { listening } from '../transports/listening.ts'
 import { WebRoutes } from '../transports/web-routes.ts'
 import type { BridgeContext, WebSurface } from './bridge.ts'
 
@@ -80,7 +80,7 @@ export async function openWebPlace(
     if (route !== undefined) route(request, socket, head)
     else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
   })
-  await listening(server, listen, host)
+  await listening(server, { port: listen, host }, { port: 'listen', host: 'host' })
   // Such as too many open files: the next one may be accepted.
   server.on('error', (error) => log.warn('a connection could not be accepted', { port: listen, error: error.message }))
   return {
@@ -113,20 +113,5 @@ async function readPem(path: string): Promise<Buffer> {
     return await readFile(path)
   } catch (error) {
     throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}): tls needs a readable PEM file`)
-  }
-}
-
-async function listening(server: Server, port: number, host: string | undefined): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ port, host }, () => {
-        server.removeListener('error', reject)
-        resolve()
-      })
-    })
-  } catch (error) {
-    const settings = { port: 'listen', host: 'host' }
-    throw await explainListenFailure(error, { protocol: 'tcp', host, port, settings })
   }
 }

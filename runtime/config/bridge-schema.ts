@@ -4,8 +4,8 @@ import type { BridgeEntry } from '../bridges/bridge-entry.ts'
 import { bridgeKinds } from '../bridges/bridge-kinds.ts'
 import { rules } from '../routes/rule-field.ts'
 import { checkedText, type Field, flag, object, required, type SourceNode, text } from './fields.ts'
-import { nearest } from './nearest.ts'
-import type { Problem } from './problem.ts'
+import { kindList, type Placed } from './kind-list.ts'
+import { type Problem, problemAt } from './problem.ts'
 
 const ID = /^[a-z0-9_-]{1,32}$/
 
@@ -48,28 +48,10 @@ function kindField({ kind, description, namespace: usual, options }: BridgeKind)
   return field as Field<Record<string, unknown>>
 }
 
-const kindFields = new Map(bridgeKinds.map((kind) => [kind.kind, kindField(kind)]))
-
-function readEntry(node: SourceNode, problems: Problem[]): BridgeEntry | undefined {
-  const kindNode = node.entries()?.find(({ key }) => key === 'kind')?.node
-  if (kindNode === undefined) {
-    problems.push(problemAt(node, `${node.path}: kind is missing`, 'expected id, kind and the settings of that kind'))
-    return undefined
-  }
-  const kind = bridgeKinds.find((one) => one.kind === kindNode.value)
-  if (kind === undefined) {
-    const names = bridgeKinds.map((one) => one.kind)
-    const near = typeof kindNode.value === 'string' ? nearest(kindNode.value, names) : undefined
-    const remedy = `${near === undefined ? '' : `did you mean "${near}"? `}allowed: ${names.join(', ')}`
-    const given = JSON.stringify(kindNode.value ?? null)
-    problems.push(problemAt(kindNode, `${kindNode.path}: there is no kind of bridge ${given}`, remedy))
-    return undefined
-  }
+function readEntry(kindName: string, field: Field<Record<string, unknown>>, node: SourceNode, problems: Problem[]) {
+  const kind = bridgeKinds.find((one) => one.kind === kindName) as BridgeKind
   const before = problems.length
-  const { id, namespace, enabled, map, ...rest } = (kindFields.get(kind.kind) as Field<Record<string, unknown>>).read(
-    node,
-    problems,
-  )
+  const { id, namespace, enabled, map, ...rest } = field.read(node, problems)
   const options = Object.fromEntries(Object.entries(rest).filter(([key]) => !USUAL.some((usual) => usual === key)))
   const conflict = problems.length === before ? kind.check?.(options) : undefined
   if (Array.isArray(map) && map.length > 0 && kind.takesRules?.(options) === false) {
@@ -81,7 +63,7 @@ function readEntry(node: SourceNode, problems: Problem[]): BridgeEntry | undefin
 }
 
 /** Bridges have names of their own, and those of one protocol do not share addresses (bridges.md §2.3). */
-function checkShared(entries: readonly { entry: BridgeEntry; node: SourceNode }[], problems: Problem[]): void {
+function checkShared(entries: readonly Placed<BridgeEntry>[], problems: Problem[]): void {
   for (const [at, { entry, node }] of entries.entries()) {
     for (const { entry: other } of entries.slice(0, at)) {
       if (other.id === entry.id) {
@@ -99,33 +81,12 @@ function isWithin(a: string, b: string): boolean {
 }
 
 /** Foreign protocols; a reload starts and stops what has changed. */
-export const bridges: Field<BridgeEntry[]> = {
-  kind: 'list',
+export const bridges = kindList<BridgeEntry>({
   description: 'Foreign protocols that read and write signals.',
-  fallback: [],
   needsRestart: false,
-  expected: 'a list (lines that start with "- ") of bridges, each with id and kind',
-  jsonSchema: {
-    description: 'Foreign protocols that read and write signals.',
-    type: 'array',
-    items: { oneOf: [...kindFields.values()].map(({ jsonSchema }) => jsonSchema) },
-    default: [],
-  },
-  read(node, problems) {
-    const items = node.items()
-    if (items === undefined) {
-      problems.push(problemAt(node, `${node.path}: this is not a list`, `expected ${this.expected}`))
-      return []
-    }
-    const entries = items.flatMap((item) => {
-      const entry = readEntry(item, problems)
-      return entry === undefined ? [] : [{ entry, node: item }]
-    })
-    checkShared(entries, problems)
-    return entries.map(({ entry }) => entry)
-  },
-}
-
-function problemAt({ line, column }: SourceNode, message: string, remedy: string): Problem {
-  return { line, column, message, remedy }
-}
+  noun: 'bridge',
+  needed: 'id and kind',
+  fields: new Map(bridgeKinds.map((kind) => [kind.kind, kindField(kind)])),
+  read: readEntry,
+  checkShared,
+})

@@ -20,8 +20,8 @@ import {
   text,
   whole,
 } from './fields.ts'
-import { nearest } from './nearest.ts'
-import type { Problem } from './problem.ts'
+import { kindList } from './kind-list.ts'
+import { type Problem, problemAt, shown } from './problem.ts'
 import { checkShared } from './shared-hardware.ts'
 
 const NAME = /^[a-z0-9_-]{1,32}$/
@@ -123,19 +123,19 @@ const port = (description: string) =>
 
 /** One of the addresses that a chip can have; JSON knows no hexadecimal numbers, so the text says them. */
 const chip = (description: string, fallback: number, addresses: readonly number[]): Field<number> => {
-  const shown = addresses.length > 8 ? addressRanges(addresses) : addresses.map(hexAddress).join(', ')
-  const whole = `${description} One of ${shown}.`
+  const allowed = addresses.length > 8 ? addressRanges(addresses) : addresses.map(hexAddress).join(', ')
+  const whole = `${description} One of ${allowed}.`
   return {
     kind: 'leaf',
     description: whole,
     fallback,
     needsRestart: false,
-    expected: shown,
+    expected: allowed,
     jsonSchema: { description: whole, default: fallback, enum: [...addresses] },
     read(node, problems) {
       if (addresses.includes(node.value as number)) return node.value as number
-      const given = typeof node.value === 'number' ? hexAddress(node.value) : show(node.value)
-      problems.push(problemAt(node, `${node.path}: the chip cannot have the address ${given}`, `expected ${shown}`))
+      const given = typeof node.value === 'number' ? hexAddress(node.value) : shown(node.value)
+      problems.push(problemAt(node, `${node.path}: the chip cannot have the address ${given}`, `expected ${allowed}`))
       return fallback
     },
   }
@@ -226,24 +226,10 @@ function signalKeys(kind: AnyDeviceKind): string[] {
   return specs.filter(([, { type }]) => type === 'param').map(([key]) => (key === '' ? OWN_SIGNAL : key))
 }
 
-function readEntry(fields: ReadonlyMap<string, Field<Record<string, unknown>>>, node: SourceNode, problems: Problem[]) {
-  const members = node.entries()
-  const kindNode = members?.find(({ key }) => key === 'kind')?.node
-  if (members === undefined || kindNode === undefined) {
-    const missing = members === undefined ? 'this is not a device' : 'kind is missing'
-    problems.push(problemAt(node, `${node.path}: ${missing}`, `expected name, kind and the settings of that kind`))
-    return undefined
-  }
-  const kind = deviceKinds.find((one) => one.kind === kindNode.value)
-  if (kind === undefined) {
-    const names = [...fields.keys()]
-    const near = typeof kindNode.value === 'string' ? nearest(kindNode.value, names) : undefined
-    const remedy = `${near === undefined ? '' : `did you mean "${near}"? `}allowed: ${names.join(', ')}`
-    problems.push(problemAt(kindNode, `${kindNode.path}: there is no kind of device ${show(kindNode.value)}`, remedy))
-    return undefined
-  }
+function readEntry(kindName: string, field: Field<Record<string, unknown>>, node: SourceNode, problems: Problem[]) {
+  const kind = deviceKinds.find((one) => one.kind === kindName) as AnyDeviceKind
   const before = problems.length
-  const values = (fields.get(kind.kind) as Field<Record<string, unknown>>).read(node, problems)
+  const values = field.read(node, problems)
   const { name, address, description, simulate, every, signals } = values
   const options = Object.fromEntries(Object.keys(kind.options).map((key) => [key, values[key]]))
   const conflict = problems.length === before ? kind.check?.(options) : undefined
@@ -252,40 +238,13 @@ function readEntry(fields: ReadonlyMap<string, Field<Record<string, unknown>>>, 
   return { name, kind: kind.kind, address, description, simulate, every, options, signals } as DeviceEntry
 }
 
-const kindFields = new Map(deviceKinds.map((kind) => [kind.kind, kindField(kind)]))
-
 /** Hardware that is wired to the board. */
-export const devices: Field<DeviceEntry[]> = {
-  kind: 'list',
+export const devices = kindList<DeviceEntry>({
   description: 'Devices that are wired to this board.',
-  fallback: [],
   needsRestart: true,
-  expected: 'a list (lines that start with "- ") of devices, each with name and kind',
-  jsonSchema: {
-    description: 'Devices that are wired to this board.',
-    type: 'array',
-    items: { oneOf: [...kindFields.values()].map(({ jsonSchema }) => jsonSchema) },
-    default: [],
-  },
-  read(node, problems) {
-    const items = node.items()
-    if (items === undefined) {
-      problems.push(problemAt(node, `${node.path}: this is not a list`, `expected ${this.expected}`))
-      return []
-    }
-    const entries = items.flatMap((item) => {
-      const entry = readEntry(kindFields, item, problems)
-      return entry === undefined ? [] : [{ entry, node: item }]
-    })
-    checkShared(entries, problems)
-    return entries.map(({ entry }) => entry)
-  },
-}
-
-function problemAt({ line, column }: SourceNode, message: string, remedy: string): Problem {
-  return { line, column, message, remedy }
-}
-
-function show(value: unknown): string {
-  return value === undefined || value === null ? 'nothing' : JSON.stringify(value)
-}
+  noun: 'device',
+  needed: 'name and kind',
+  fields: new Map(deviceKinds.map((kind) => [kind.kind, kindField(kind)])),
+  read: readEntry,
+  checkShared,
+})

@@ -1,6 +1,6 @@
 import { DURATION_PATTERN, parseDuration, showDuration } from './duration.ts'
 import { nearest } from './nearest.ts'
-import type { Problem } from './problem.ts'
+import { type Problem, problemAt, shown } from './problem.ts'
 
 /**
  * The building blocks of the configuration's schema. One description serves the types, the defaults, the validation with
@@ -62,7 +62,7 @@ function leaf<T>(
       const parsed = parse(node.value)
       if (parsed !== undefined) return parsed
       problems.push(
-        at(node, `${node.path}: ${show(node.value)} is not allowed`, `${hint(node.value)}expected ${expected}`),
+        problemAt(node, `${node.path}: ${shown(node.value)} is not allowed`, `${hint(node.value)}expected ${expected}`),
       )
       return fallback
     },
@@ -145,7 +145,8 @@ export function checkedText(
     read(node, problems) {
       const value = field.read(node, problems)
       const problem = typeof node.value === 'string' ? options.check(value) : undefined
-      if (problem !== undefined) problems.push(at(node, `${node.path}: ${problem}`, `expected ${options.expected}`))
+      if (problem !== undefined)
+        problems.push(problemAt(node, `${node.path}: ${problem}`, `expected ${options.expected}`))
       return value
     },
   }
@@ -175,7 +176,7 @@ export function list<T>(options: { description: string; needsRestart?: boolean; 
     read(node, problems) {
       const items = node.items()
       if (items !== undefined) return items.map((item) => of.read(item, problems))
-      problems.push(at(node, `${node.path}: ${show(node.value)} is not a list`, `expected ${this.expected}`))
+      problems.push(problemAt(node, `${node.path}: ${shown(node.value)} is not a list`, `expected ${this.expected}`))
       return []
     },
   }
@@ -213,7 +214,11 @@ export function object<M extends Record<string, Field<unknown>>>(
       const entries = node.entries()
       if (entries === undefined) {
         problems.push(
-          at(node, `${node.path || 'the file'}: ${show(node.value)} is not allowed`, `expected ${this.expected}`),
+          problemAt(
+            node,
+            `${node.path || 'the file'}: ${shown(node.value)} is not allowed`,
+            `expected ${this.expected}`,
+          ),
         )
         return result as T
       }
@@ -234,17 +239,9 @@ export function object<M extends Record<string, Field<unknown>>>(
       }
       for (const name of requiredNames) {
         if (entries.some(({ key, node: child }) => key === name && child.value !== null)) continue
-        problems.push(at(node, `${node.path}: ${name} is missing`, `${name}: ${members[name].description}`))
+        problems.push(problemAt(node, `${node.path}: ${name} is missing`, `${name}: ${members[name].description}`))
       }
       return result as T
     },
   }
-}
-
-function at(node: SourceNode, message: string, remedy: string): Problem {
-  return { line: node.line, column: node.column, message, remedy }
-}
-
-function show(value: unknown): string {
-  return value === undefined || value === null ? 'nothing' : JSON.stringify(value)
 }

@@ -7,6 +7,20 @@ export interface Problem {
   remedy: string
 }
 
+/** At a place of the file. */
+export function problemAt(
+  { line, column }: Pick<Problem, 'line' | 'column'>,
+  message: string,
+  remedy: string,
+): Problem {
+  return { line, column, message, remedy }
+}
+
+/** A value of the file, for messages. */
+export function shown(value: unknown): string {
+  return value === undefined || value === null ? 'nothing' : JSON.stringify(value)
+}
+
 /** A configuration that cannot be used, with everything that is wrong with it. */
 export class ConfigError extends Error {
   readonly file: string

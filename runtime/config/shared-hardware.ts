@@ -2,29 +2,23 @@ import type { AnyDeviceKind } from '../../devices/device.ts'
 import type { DeviceEntry } from '../../devices/device-entry.ts'
 import { hexAddress } from '../../devices/i2c/bus.ts'
 import { deviceKinds } from '../../devices/index.ts'
-import type { SourceNode } from './fields.ts'
-import type { Problem } from './problem.ts'
-
-/** A device, and where it is in the file. */
-export interface PlacedEntry {
-  readonly entry: DeviceEntry
-  readonly node: SourceNode
-}
+import type { Placed } from './kind-list.ts'
+import { type Problem, problemAt } from './problem.ts'
 
 /** What several devices cannot have in common, and what they have to. */
-export function checkShared(entries: readonly PlacedEntry[], problems: Problem[]): void {
+export function checkShared(entries: readonly Placed<DeviceEntry>[], problems: Problem[]): void {
   checkClaims(entries, problems)
   checkInterlocks(entries, problems)
 }
 
 /** An address, a line, a port, a chip, or what else their kinds name. */
-function checkClaims(entries: readonly PlacedEntry[], problems: Problem[]): void {
+function checkClaims(entries: readonly Placed<DeviceEntry>[], problems: Problem[]): void {
   const users = new Map<string, string>()
   for (const { entry, node } of entries) {
     for (const thing of claimsOf(entry)) {
       const user = users.get(thing)
       if (user === undefined) users.set(thing, entry.name)
-      else problems.push(problemAt(node, `${thing} is used by ${user} already`, 'give it another one'))
+      else problems.push(problemAt(node, `${node.path}: ${thing} is used by ${user} already`, 'give it another one'))
     }
   }
 }
@@ -55,7 +49,7 @@ function busNumber(bus: unknown): string {
  * Lines of the board are interlocked among themselves, and pins of a chip are: nobody would keep two outputs apart that are
  * in different places, or one that is alone because of a slip of the pen.
  */
-function checkInterlocks(entries: readonly PlacedEntry[], problems: Problem[]): void {
+function checkInterlocks(entries: readonly Placed<DeviceEntry>[], problems: Problem[]): void {
   const all = entries.flatMap(({ entry, node }) =>
     interlocksOf(entry).map((name) => ({ name, node, device: entry.name, place: placeOf(entry) })),
   )
@@ -66,12 +60,13 @@ function checkInterlocks(entries: readonly PlacedEntry[], problems: Problem[]): 
       problems.push(
         problemAt(
           node,
-          `nothing but ${device} has the interlock ${name}`,
+          `${node.path}: nothing but ${device} has the interlock ${name}`,
           'name it at the other output, too, or leave it out',
         ),
       )
     } else if (place !== firstPlace) {
-      const message = `the interlock ${name} cannot keep ${device} apart from ${other}, which is not on the same chip`
+      const reason = `cannot keep ${device} apart from ${other}, which is not on the same chip`
+      const message = `${node.path}: the interlock ${name} ${reason}`
       problems.push(problemAt(node, message, 'only lines of the board, or pins of one expander, can be interlocked'))
     }
   }
@@ -87,8 +82,4 @@ function interlocksOf({ options }: DeviceEntry): string[] {
 
 function placeOf({ name, options }: DeviceEntry): string {
   return typeof options.interlock === 'string' ? 'lines' : `chip ${name}`
-}
-
-function problemAt({ line, column, path }: SourceNode, message: string, remedy: string): Problem {
-  return { line, column, message: `${path}: ${message}`, remedy }
 }

@@ -30,6 +30,7 @@ export class LocalFrames implements Link {
     this.handler?.onFrame(frame, 0, frame.length)
   }
 
+  /** The receiver may answer from within, so the buffer is handed over first. */
   flush(): void {
     if (this.output.length > 0) this.onFrames(this.output.detach())
   }

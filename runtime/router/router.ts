@@ -6,10 +6,8 @@ import { DecodeError } from '../../firmware-protocol/wire/errors.ts'
 import { encodeFrame } from '../../firmware-protocol/wire/frame.ts'
 import type { Message, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
 import type { Pattern } from '../../firmware-protocol/wire/pattern.ts'
-import { Reader } from '../../firmware-protocol/wire/reader.ts'
 import { putUtf8 } from '../../firmware-protocol/wire/utf8.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
-import { readValue } from '../../firmware-protocol/wire/value-codec.ts'
 import type { Authorizer } from './access.ts'
 import type { AddressEntry } from './address-table.ts'
 import { Bundles } from './bundles.ts'
@@ -28,6 +26,7 @@ import type { LocalSession, LocalSessionOptions } from './local-session.ts'
 import type { Log } from './log.ts'
 import type { RouterOptions } from './options.ts'
 import { type Param, Writer } from './param.ts'
+import { paramValue } from './param-value.ts'
 import { PeerSignalling } from './peer-signalling.ts'
 import { PublishPath } from './publish-path.ts'
 import { Replays } from './replays.ts'
@@ -128,13 +127,13 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     session.isInternal = !isForeign
     session.isUplink = isUplink
     link.connect(session)
-    link.send({ type: 'HELLO', version: 1, features: FEATURES, name })
-    link.send({ type: 'PING' })
+    link.say({ type: 'HELLO', version: 1, features: FEATURES, name })
+    link.say({ type: 'PING' })
     return {
       get id() {
         return session.id
       },
-      send: (message) => link.send(message),
+      send: (message) => link.say(message),
       close: () => session.close(CloseCode.normal, 'closed'),
     }
   }
@@ -272,8 +271,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   paramAt(address: string): { value: Value; writer: string } | undefined {
     const param = this.lookup(address)?.param ?? null
     if (param === null || param.expiresAt <= this.clock.now()) return undefined
-    const bytes = this.store.value(param)
-    return { value: readValue(new Reader(bytes, 0, bytes.length), param.valueCode), writer: param.writer.id }
+    return { value: paramValue(this.store, param), writer: param.writer.id }
   }
 
   /** Takes over new options while running. Memory sizes keep their value, rates count for sessions that start later. */

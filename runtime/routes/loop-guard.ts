@@ -30,11 +30,8 @@ export class LoopGuard {
     this.onLoop = onLoop
   }
 
-  /**
-   * Whether a value may pass at this address, into the router or out of it. `later` is called when it may not and no
-   * newer one has come until the address may pass values again.
-   */
-  allows(address: string, isIn: boolean, later?: () => void): boolean {
+  /** Whether a value may pass at this address, into the router or out of it. */
+  allows(address: string, isIn: boolean): boolean {
     const now = this.clock.now()
     const state = this.states.get(address)
     if (state === undefined) {
@@ -53,8 +50,13 @@ export class LoopGuard {
       state.rest = this.clock.timer(REST_MS, () => this.wake(state))
       this.onLoop(address)
     }
-    state.waiting[isIn ? 'in' : 'out'] = later
     return false
+  }
+
+  /** For a value that may not pass now: `later` is called when it may, unless a newer one has come by then. */
+  hold(address: string, isIn: boolean, later: () => void): void {
+    const state = this.states.get(address)
+    if (state !== undefined) state.waiting[isIn ? 'in' : 'out'] = later
   }
 
   /** What waits is forgotten. */

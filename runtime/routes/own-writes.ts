@@ -1,38 +1,56 @@
 import type { Value } from '../../firmware-protocol/wire/value.ts'
-import type { Trail } from './mapper.ts'
 import { isSameValue } from './value-text.ts'
 
 /** More are never on their way: the router answers in the same turn. */
 const MAX_WAITING = 1024
+/** Addresses at which SETs are not answered yet; refusals of what is no address name none. */
+const MAX_UNANSWERED = 4096
 
-interface Written {
-  readonly value: Value
-  readonly trail: Trail
-}
+/**
+ * Tells own SETs that come back from those of others. The router delivers both in one order, so an own one is the first
+ * that is awaited at its address with its very value; where the router made something else of it, it counts as foreign.
+ * `T` is what is known of each.
+ */
+export class OwnWrites<T> {
+  private readonly waiting = new Map<string, { value: Value; known: T }[]>()
+  private readonly unanswered = new Map<string, number>()
 
-/** Own params on their way through the router, so that it is known where they came from when they are heard of again. */
-export class OwnWrites {
-  private readonly waiting = new Map<string, Written[]>()
-
-  expect(address: string, value: Value, trail: Trail): void {
+  /** This SET is about to be sent, to an address that is subscribed to. */
+  expect(address: string, value: Value, known: T): void {
     const written = this.waiting.get(address)
-    if (written === undefined) this.waiting.set(address, [{ value, trail }])
-    else if (written.push({ value, trail }) > MAX_WAITING) written.shift()
+    if (written === undefined) this.waiting.set(address, [{ value, known }])
+    else if (written.push({ value, known }) > MAX_WAITING) written.shift()
   }
 
-  /** Where a param that arrived came from; undefined when somebody else wrote it. */
-  take(address: string, value: Value): Trail | undefined {
+  /** What is known of a SET that arrived; undefined when it is of somebody else. */
+  take(address: string, value: Value): T | undefined {
     const written = this.waiting.get(address)
     if (written === undefined) return undefined
     const at = written.findIndex((own) => isSameValue(own.value, value))
     if (at < 0) return undefined
-    const [{ trail }] = written.splice(0, at + 1).slice(-1)
+    // What was sent before it has been replaced or refused.
+    const [{ known }] = written.splice(0, at + 1).slice(-1)
     if (written.length === 0) this.waiting.delete(address)
-    return trail
+    return known
   }
 
-  /** The router has answered: what it was to tell of this address, it has told. */
+  /** A SET was sent, of which the answer counts. */
+  sent(address: string): void {
+    this.unanswered.set(address, (this.unanswered.get(address) ?? 0) + 1)
+    if (this.unanswered.size <= MAX_UNANSWERED) return
+    const [oldest] = this.unanswered.keys()
+    this.unanswered.delete(oldest)
+    this.waiting.delete(oldest)
+  }
+
+  /** The router has answered one SET; with the last one, it has told all that it was to tell of this address. */
   answered(address: string): void {
+    const left = (this.unanswered.get(address) ?? 0) - 1
+    if (left > 0) {
+      this.unanswered.set(address, left)
+      return
+    }
+    this.unanswered.delete(address)
     this.waiting.delete(address)
   }
 }

@@ -50,9 +50,7 @@ export class RouteTable {
   private readonly backward: RuleMapper
   /** Whether some route reads what another one writes: only then values are followed. */
   private readonly isLinked: boolean
-  private readonly own = new OwnWrites()
-  /** SETs on their way, by address. */
-  private readonly unanswered = new Map<string, number>()
+  private readonly own = new OwnWrites<Trail>()
   private readonly guard: LoopGuard
   private readonly counts = { rules: 0, in: 0, out: 0, loops: 0, refused: 0 }
   /** What routes in both directions wrote at the start: there the side of `match` counts. */
@@ -113,10 +111,10 @@ export class RouteTable {
         this.pass({ address, value, signal: 'param', isInitial: true, trail: this.trailAt(address, trail) })
       }
     } else if (message.type === 'ACK' && message.address !== undefined) {
-      this.answered(message.address)
+      this.own.answered(message.address)
     } else if (message.type === 'ERROR') {
       this.counts.refused++
-      if (message.address !== undefined) this.answered(message.address)
+      if (message.address !== undefined) this.own.answered(message.address)
     }
   }
 
@@ -165,7 +163,7 @@ export class RouteTable {
     if (signal === 'param') {
       if (trail !== undefined) {
         this.own.expect(address, value, trail)
-        this.unanswered.set(address, (this.unanswered.get(address) ?? 0) + 1)
+        this.own.sent(address)
       }
       this.send({ type: 'SET', address, value, ttl })
     } else {
@@ -183,16 +181,6 @@ export class RouteTable {
     }
     // The router does not tell a sender what it published.
     if (trail !== undefined) this.pass({ address, value, signal, phase, id, trail: this.trailAt(address, trail) })
-  }
-
-  private answered(address: string): void {
-    const left = (this.unanswered.get(address) ?? 0) - 1
-    if (left > 0) {
-      this.unanswered.set(address, left)
-      return
-    }
-    this.unanswered.delete(address)
-    this.own.answered(address)
   }
 
   private tellLoop(address: string): void {

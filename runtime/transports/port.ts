@@ -5,7 +5,8 @@ import type { Log } from '../router/log.ts'
 import { Arrival, type ArrivalContext, type PortCounters, type Tls } from './arrival.ts'
 import type { HttpSurface } from './http-surface.ts'
 import { LinkSweep } from './link-sweep.ts'
-import { explainListenFailure, ListenError } from './listen-error.ts'
+import { ListenError } from './listen-error.ts'
+import { listening } from './listening.ts'
 import type { PeerAcceptor } from './peer-acceptor.ts'
 import { WebRoutes } from './web-routes.ts'
 
@@ -61,18 +62,8 @@ export async function listenPort(
     keepAlive: true,
     keepAliveInitialDelay: KEEP_ALIVE_MS,
   })
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ port: options.port, host: options.host, backlog: BACKLOG }, () => {
-        server.removeListener('error', reject)
-        resolve()
-      })
-    })
-  } catch (error) {
-    const settings = { port: 'listen.port', host: 'listen.host' }
-    throw await explainListenFailure(error, { protocol: 'tcp', host: options.host, port: options.port, settings })
-  }
+  const { host, port } = options
+  await listening(server, { host, port, backlog: BACKLOG }, { port: 'listen.port', host: 'listen.host' })
   return new PortListener(server, options, tls, acceptor, log, signal)
 }
 

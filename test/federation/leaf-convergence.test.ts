@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { isSameValue } from '../../runtime/federation/leaf/param-value.ts'
 import type { ConflictPolicy } from '../../runtime/federation/leaf/reconcile.ts'
+import { isSameValue } from '../../runtime/federation/leaf/same-value.ts'
 import { SeededRandom } from '../firmware-protocol/seeded-random.ts'
 import { int } from '../router/fixture.ts'
 import { until } from '../until.ts'

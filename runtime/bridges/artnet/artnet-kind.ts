@@ -118,12 +118,6 @@ export const artNet = defineBridge<ArtNetOptions>({
   description: 'Art-Net 4, as node and as controller.',
   namespace: '/artnet',
   options,
-  check: (checked) => {
-    const relay = checked.outputs.find(
-      ({ relay }) => relay !== undefined && !checked.inputs.some(({ universe }) => universe === relay),
-    )
-    if (relay !== undefined) return `relay: universe ${relay.relay} is not among the inputs`
-    return universesProblem(checked)
-  },
+  check: universesProblem,
   load: () => import('./artnet-bridge.ts').then(({ openArtNet }) => openArtNet),
 })

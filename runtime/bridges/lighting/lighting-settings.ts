@@ -51,12 +51,14 @@ export function inputSettings(universe: number, options: InputOptions): InputSet
 
 interface Universes {
   readonly inputs: readonly (InputOptions & { readonly universe: number })[]
-  readonly outputs: readonly (OutputOptions & { readonly universe: number })[]
+  readonly outputs: readonly (OutputOptions & { readonly universe: number; readonly relay?: number })[]
   readonly scenes: readonly Scene[]
 }
 
 /** What does not fit together, for the operator. */
 export function universesProblem({ inputs, outputs, scenes }: Universes): string | undefined {
+  const stray = outputs.find(({ relay }) => relay !== undefined && !inputs.some(({ universe }) => universe === relay))
+  if (stray !== undefined) return `relay: universe ${stray.relay} is not among the inputs`
   for (const [name, list] of [
     ['inputs', inputs],
     ['outputs', outputs],

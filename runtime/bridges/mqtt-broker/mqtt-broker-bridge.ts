@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
-import { explainListenFailure } from '../../transports/listen-error.ts'
+import { listening } from '../../transports/listening.ts'
 import type { BridgeContext, OpenBridge } from '../bridge.ts'
 import { Broker, MAX_MORE } from './broker.ts'
 import { BrokerConnection } from './broker-connection.ts'
@@ -49,7 +49,7 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
       const server = createServer(accept)
       servers.push(server)
       watch(server, broker, sockets)
-      await listening(server, listen, host, 'listen')
+      await listening(server, { port: listen, host: host }, { port: 'listen', host: 'host' })
     }
     if (tls !== undefined) {
       const server = createTlsServer({ ...tls, handshakeTimeout: HANDSHAKE_MS }, accept)
@@ -58,7 +58,7 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
       watch(server, broker, sockets)
       server.on('tlsClientError', (error) => broker.problem('tls', `a client's TLS handshake failed: ${error.message}`))
       servers.push(server)
-      await listening(server, tlsListen, host, 'tlsListen')
+      await listening(server, { port: tlsListen, host: host }, { port: 'tlsListen', host: 'host' })
     }
     if (options.webPath !== '') closings.push(...serveWeb(context, broker))
   } catch (error) {
@@ -125,18 +125,4 @@ async function tlsOptions({ tlsCert = '', tlsKey = '', tlsClientCa }: MqttBroker
   const [cert, key] = [await read(tlsCert, 'tlsCert'), await read(tlsKey, 'tlsKey')]
   if (tlsClientCa === undefined) return { cert, key }
   return { cert, key, ca: await read(tlsClientCa, 'tlsClientCa'), requestCert: true, rejectUnauthorized: true }
-}
-
-async function listening(server: Server, port: number, host: string | undefined, setting: string): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ port, host }, () => {
-        server.removeListener('error', reject)
-        resolve()
-      })
-    })
-  } catch (error) {
-    throw await explainListenFailure(error, { protocol: 'tcp', host, port, settings: { port: setting, host: 'host' } })
-  }
 }

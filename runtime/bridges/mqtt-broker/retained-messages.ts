@@ -1,11 +1,11 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import type { Clock } from '../../router/clock.ts'
+import { isSameValue } from '../../routes/value-text.ts'
 import { foreignOf } from '../foreign-address.ts'
 import { payloadFromValue } from '../mqtt/payload.ts'
 import { patternOfFilter } from '../mqtt/topic-address.ts'
 import { matchesFilter, topicProblem } from '../mqtt/topic-filter.ts'
-import { isSameValue } from '../same-value.ts'
 import { Outgoing } from './outgoing.ts'
 
 /** Messages of which the bytes are kept beside the param in the router; of others they are made anew. */

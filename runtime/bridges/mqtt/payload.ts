@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
-import { decimal, jsonFromValue, valueFromJson } from '../json-value.ts'
+import { numberText } from '../../routes/value-text.ts'
+import { jsonFromValue, valueFromJson } from '../json-value.ts'
 
 /**
  * | mode | value of a payload |
@@ -53,6 +54,6 @@ export function payloadFromValue(value: Value, quotesStrings: boolean): Buffer {
 
 function floatText(value: number): string {
   if (Number.isNaN(value)) return 'NaN'
-  if (Number.isFinite(value)) return decimal(value)
+  if (Number.isFinite(value)) return numberText(value)
   return value > 0 ? 'inf' : '-inf'
 }

@@ -53,7 +53,9 @@ class OscBridge implements RunningBridge {
   constructor(context: BridgeContext<OscOptions>) {
     const { namespace, options } = context
     this.context = context
-    this.directory = new OscDirectory(namespace, options.signals)
+    const below = Pattern.parse(`${namespace}/**`)
+    const announced = () => (below instanceof Pattern ? context.announced(below) : [])
+    this.directory = new OscDirectory(namespace, options.signals, announced, context.clock)
     this.outbound = new OscOutbound(context, this.directory)
     this.peers = new OscPeers(context, this.outbound, (peer) => this.inbound.left(peer))
     const control = new OscControl(context, this.directory, this.outbound, () => this.peers.changed())
@@ -94,7 +96,6 @@ class OscBridge implements RunningBridge {
     for (const pattern of patternsOf(namespace, options.alsoSend)) {
       router.subscribe(pattern, (update) => outbound.onUpdate(update), { types: TYPES, includesOwn: true })
     }
-    void this.learnAnnounced()
     this.announce()
   }
 
@@ -217,20 +218,6 @@ class OscBridge implements RunningBridge {
     if (text === this.announced) return
     this.announced = text
     router.announce(namespace, signals)
-    void this.learnAnnounced()
-  }
-
-  /** Signals that others announced below the namespace; patterns may mean them. */
-  private async learnAnnounced(): Promise<void> {
-    const { context, directory } = this
-    try {
-      const client = await context.openClient(`${context.id} signals`)
-      const signals = await client.query(`${context.namespace}/**`)
-      directory.setAnnounced(signals.map(({ address }) => address).filter((address) => !address.includes('*')))
-      await client.close()
-    } catch (error) {
-      context.log.debug(`bridge ${context.id}: no list of signals`, { reason: (error as Error).message })
-    }
   }
 
   private drop(code: string, message: string): void {

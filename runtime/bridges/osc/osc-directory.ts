@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Signal, SignalDefinition } from '../../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import type { Clock } from '../../router/clock.ts'
 import { isSameOnWire } from './osc-echo.ts'
 import type { OscOptions } from './osc-kind.ts'
 import { claspAddressOf, oscAddressOf } from './osc-names.ts'
@@ -10,6 +11,8 @@ import type { OscPeer } from './osc-peer.ts'
 
 const MAX_ENTRIES = 16_384
 const MAX_PATTERNS = 64
+/** Announcements of others are looked up anew after this. */
+const MATCHES_MS = 1000
 const MAX_EXPECTED = 64
 /** What was sent to the router is answered at once; later it was refused. */
 const EXPECTED_MS = 1000
@@ -93,13 +96,22 @@ export class OscDirectory {
   private readonly rules: readonly { readonly pattern: Pattern; readonly text: string; readonly signal: RuleSignal }[]
   private readonly byAddress = new Map<string, OscEntry>()
   private readonly byOsc = new Map<string, OscEntry>()
-  /** Matches of patterns, good until an address is added. */
+  /** Matches of patterns, good until an address is added, or for a second. */
   private readonly matches = new Map<string, readonly OscEntry[]>()
-  /** Announced by others: addresses that patterns may mean though nothing was heard of them. */
-  private announced: readonly string[] = []
+  private matchesUntil = Number.NEGATIVE_INFINITY
+  private readonly announced: () => readonly SignalDefinition[]
+  private readonly clock: Clock
 
-  constructor(namespace: string, rules: OscOptions['signals']) {
+  /** `announced` = what others announced below the namespace: patterns may mean it though nothing was heard of it. */
+  constructor(
+    namespace: string,
+    rules: OscOptions['signals'],
+    announced: () => readonly SignalDefinition[],
+    clock: Clock,
+  ) {
     this.namespace = namespace
+    this.announced = announced
+    this.clock = clock
     this.rules = rules.flatMap(({ match, signal }) => {
       const pattern = Pattern.parse(match)
       return pattern instanceof Pattern ? [{ pattern, text: match, signal }] : []
@@ -132,11 +144,12 @@ export class OscDirectory {
 
   /** All that was heard of below the namespace and matches; undefined: it is no pattern. */
   matching(text: string): readonly OscEntry[] | undefined {
+    const now = this.clock.now()
     const cached = this.matches.get(text)
-    if (cached !== undefined) return cached
+    if (cached !== undefined && now < this.matchesUntil) return cached
     const pattern = OscPattern.parse(text)
     if (pattern === undefined) return undefined
-    for (const address of this.announced) this.entryOf(address)
+    if (now >= this.matchesUntil) this.refresh(now)
     const found = [...this.byAddress.values()].filter(
       ({ address, oscAddress }) => this.isBelow(address) && pattern.matches(oscAddress),
     )
@@ -150,11 +163,6 @@ export class OscDirectory {
     for (const { address, value } of this.byAddress.values()) if (value !== undefined) yield address
   }
 
-  setAnnounced(addresses: readonly string[]): void {
-    this.announced = addresses.slice(0, MAX_ENTRIES / 2)
-    this.matches.clear()
-  }
-
   /** What this bridge announces: all below the namespace, and the addresses that were heard of, as far as a frame goes. */
   announcement(): SignalDefinition[] {
     const signals: SignalDefinition[] = [{ address: `${this.namespace}/**`, type: 'param', access: 'rw' }]
@@ -166,6 +174,17 @@ export class OscDirectory {
       signals.push({ address, type, access: 'rw', datatype: type === 'param' ? value?.type : undefined })
     }
     return signals
+  }
+
+  private refresh(now: number): void {
+    this.matches.clear()
+    this.matchesUntil = now + MATCHES_MS
+    let left = MAX_ENTRIES / 2
+    for (const { address } of this.announced()) {
+      if (address.includes('*')) continue
+      if (left-- === 0) return
+      this.entryOf(address)
+    }
   }
 
   private add(address: string, oscAddress: string): OscEntry {

@@ -1,5 +1,5 @@
-import { createServer, type Server, type Socket } from 'node:net'
-import { explainListenFailure } from '../../transports/listen-error.ts'
+import { createServer, type Socket } from 'node:net'
+import { listening } from '../../transports/listening.ts'
 import { remoteAddress } from '../../transports/remote-address.ts'
 
 /** A tablet that leaves the network says nothing: its connection must not be counted for ever. */
@@ -29,24 +29,9 @@ export async function openOscServer(
     socket.once('close', () => sockets.delete(socket))
     onSocket(socket, name)
   })
-  try {
-    await listening(server, listen, host)
-  } catch (error) {
-    const settings = { port: 'tcp.listen', host: 'host' }
-    throw await explainListenFailure(error, { protocol: 'tcp', host, port: listen, settings })
-  }
+  await listening(server, { port: listen, host, exclusive: true }, { port: 'tcp.listen', host: 'host' })
   return {
     port: (server.address() as { port: number }).port,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   }
-}
-
-function listening(server: Server, port: number, host: string | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ port, host, exclusive: true }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -93,12 +93,6 @@ export const sacn = defineBridge<SacnOptions>({
   description: 'sACN (ANSI E1.31), multicast and unicast.',
   namespace: '/sacn',
   options,
-  check: (checked) => {
-    const stray = checked.outputs.find(
-      ({ relay }) => relay !== undefined && !checked.inputs.some(({ universe }) => universe === relay),
-    )
-    if (stray !== undefined) return `relay: universe ${stray.relay} is not among the inputs`
-    return universesProblem(checked)
-  },
+  check: universesProblem,
   load: () => import('./sacn-bridge.ts').then(({ openSacn }) => openSacn),
 })

@@ -1,18 +1,7 @@
-import {
-  checkedText,
-  flag,
-  list,
-  object,
-  oneOf,
-  optional,
-  required,
-  text,
-  type ValueOf,
-  whole,
-} from '../../config/fields.ts'
+import { checkedText, flag, list, object, oneOf, optional, required, text, type ValueOf } from '../../config/fields.ts'
 import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
-import { placeProblem, webPlaceOptions } from '../web-place.ts'
+import { isWebClient, webClientOptions, webClientProblem } from '../web-client-options.ts'
 
 const signal = { values: ['param', 'event'] as const }
 
@@ -25,21 +14,12 @@ const namespaceName = (description: string, fallback: string) =>
   })
 
 const options = object('Socket.IO version 4.', {
-  mode: oneOf({
-    description: 'Waits for clients, or connects to a server.',
-    fallback: 'server',
-    values: ['server', 'client'],
-  }),
-  ...webPlaceOptions,
+  ...webClientOptions,
   path: checkedText({
     description: 'Path of the protocol itself.',
     fallback: '/socket.io/',
     expected: 'a path such as /socket.io/',
     check: (value) => (/^\/\S*\/$/.test(value) ? undefined : 'it starts and ends with a slash'),
-  }),
-  origins: list({
-    description: 'Of a server: origins of web pages that may connect, such as https://example.org; none = all.',
-    of: text({ description: 'An origin.', fallback: '' }),
   }),
   token: optional(secret({ description: 'What clients have to give as auth: {token}, and what a client gives.' })),
   sioNamespaces: list({
@@ -70,14 +50,6 @@ const options = object('Socket.IO version 4.', {
     description: 'Of a client: asks for acknowledgements, which come in below <event>/ack.',
     fallback: false,
   }),
-  maxClients: whole({ description: 'Of a server: clients at a time.', fallback: 256, min: 1, max: 10_000 }),
-  maxMessage: whole({
-    description: 'Longer messages end a connection.',
-    unit: 'bytes',
-    fallback: 262_144,
-    min: 1024,
-    max: 16_777_216,
-  }),
 })
 
 export type SocketIoOptions = ValueOf<typeof options>
@@ -87,10 +59,7 @@ export const socketIo = defineBridge<SocketIoOptions>({
   description: 'Socket.IO version 4, for web pages that speak it.',
   namespace: '/socketio',
   options,
-  check: (given) => {
-    if (given.mode === 'server') return placeProblem(given, given.path)
-    return given.url === undefined ? 'mode: client needs a url' : undefined
-  },
-  takesRules: ({ mode }) => mode === 'client',
+  check: webClientProblem,
+  takesRules: isWebClient,
   load: () => import('./socket-io-bridge.ts').then(({ openSocketIo }) => openSocketIo),
 })

@@ -1,10 +1,10 @@
 import type { Socket } from 'socket.io'
 import type { Client } from '../../client/client.ts'
 import type { Delivery } from '../../client/subscription.ts'
+import { OwnWrites } from '../../routes/own-writes.ts'
 import type { BridgeCounters, Update } from '../bridge.ts'
 import { NULL } from '../json-value.ts'
 import { OutboundQueue } from '../outbound-queue.ts'
-import { OwnValues } from '../own-values.ts'
 import { argumentOf, type EventMapping, valueOfArguments } from './event-mapping.ts'
 
 const MAX_SUBSCRIPTIONS = 256
@@ -35,7 +35,7 @@ export class SocketIoPeer {
   private readonly client: Client
   private readonly mapping: EventMapping
   private readonly counters: BridgeCounters
-  private readonly own = new OwnValues()
+  private readonly own = new OwnWrites<true>()
   private readonly rooms = new Map<string, { unsubscribe(): void }>()
   private readonly queue: OutboundQueue
   private everything: { unsubscribe(): void } | null = null
@@ -135,7 +135,7 @@ export class SocketIoPeer {
   }
 
   private async set(address: string, value: Parameters<Client['set']>[1]): Promise<Record<string, unknown>> {
-    this.own.expect(address, value)
+    this.own.expect(address, value, true)
     try {
       const { revision } = await this.client.set(address, value)
       return { revision: Number(revision ?? 0) }
@@ -163,7 +163,7 @@ export class SocketIoPeer {
   }
 
   private deliver({ signal, address, value = NULL, isInitial, phase, id }: Delivery): void {
-    if (signal === 'param' && !isInitial && this.own.takes(address, value)) return
+    if (signal === 'param' && !isInitial && this.own.take(address, value) === true) return
     this.queue.push({ signal, address, value, isInitial, phase, id })
     this.drain()
   }

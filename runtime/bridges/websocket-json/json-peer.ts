@@ -3,10 +3,10 @@ import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import { ClientError } from '../../client/client-error.ts'
 import type { Delivery } from '../../client/subscription.ts'
+import { OwnWrites } from '../../routes/own-writes.ts'
 import { NULL } from '../json-value.ts'
 import { LastValues } from '../last-values.ts'
 import type { MirrorGuard } from '../mirror-guard.ts'
-import { OwnValues } from '../own-values.ts'
 import { isSameText } from '../same-text.ts'
 import type { MessageCodec, Outgoing } from './json-codec.ts'
 import { type JsonRequest, readRequest } from './json-request.ts'
@@ -37,7 +37,7 @@ export interface PeerParts {
 /** One client of the bridge: its requests become those of a router client of its own. Source: bridges.md §12.3. */
 export class JsonPeer {
   private readonly parts: PeerParts
-  private readonly own = new OwnValues()
+  private readonly own = new OwnWrites<true>()
   /** Of one that is told everything. */
   private readonly last = new LastValues()
   private readonly patterns = new Map<string, { unsubscribe(): void }>()
@@ -166,7 +166,7 @@ export class JsonPeer {
     if (!mirrors.allows('server', address, value, () => onLoop(address)))
       throw new Error(`values go round in circles at ${address}: it rests for 5 s`)
     if (!this.isChoosy) this.last.note(address, value)
-    this.own.expect(address, value)
+    this.own.expect(address, value, true)
     try {
       return await this.parts.client.set(address, value)
     } finally {
@@ -177,7 +177,7 @@ export class JsonPeer {
   private messageOf(operation: JsonRequest): Message {
     if (operation.type === 'set') {
       const { address, value } = operation
-      this.own.expect(address, value)
+      this.own.expect(address, value, true)
       return { type: 'SET', address, value }
     }
     if (operation.type !== 'emit') throw new Error(`a batch has no ${operation.type}`)
@@ -254,7 +254,7 @@ export class JsonPeer {
   }
 
   private isOwn({ signal, isInitial, address, value }: Delivery): boolean {
-    return signal === 'param' && !isInitial && value !== undefined && this.own.takes(address, value)
+    return signal === 'param' && !isInitial && value !== undefined && this.own.take(address, value) === true
   }
 
   /** One that it knows is not said again, or it would go round between nodes that are clients of each other. */

@@ -1,36 +1,19 @@
-import { checkedText, list, object, oneOf, optional, text, type ValueOf, whole } from '../../config/fields.ts'
+import { checkedText, list, object, oneOf, optional, type ValueOf } from '../../config/fields.ts'
 import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
-import { placeProblem, webPlaceOptions } from '../web-place.ts'
+import { isWebClient, webClientOptions, webClientProblem } from '../web-client-options.ts'
 
 const options = object('WebSockets that speak JSON or MessagePack instead of CLASP.', {
-  mode: oneOf({
-    description: 'Waits for clients, or connects to a server.',
-    fallback: 'server',
-    values: ['server', 'client'],
-  }),
-  ...webPlaceOptions,
+  ...webClientOptions,
   path: checkedText({
     description: 'Of a server: where it answers.',
     fallback: '/json',
     expected: 'a path such as /json',
     check: (value) => (value.startsWith('/') ? undefined : 'a path starts with a slash'),
   }),
-  origins: list({
-    description: 'Of a server: origins of web pages that may connect, such as https://example.org; none = all.',
-    of: text({ description: 'An origin.', fallback: '' }),
-  }),
   token: optional(
     secret({ description: 'Of a server: what clients have to give (?token=, Authorization: Bearer, or auth).' }),
   ),
-  maxClients: whole({ description: 'Of a server: clients at a time.', fallback: 256, min: 1, max: 10_000 }),
-  maxMessage: whole({
-    description: 'Longer messages end a connection.',
-    unit: 'bytes',
-    fallback: 262_144,
-    min: 1024,
-    max: 16_777_216,
-  }),
   url: optional(
     checkedText({
       description: 'Of a client: the server.',
@@ -62,10 +45,7 @@ export const websocketJson = defineBridge<WebsocketJsonOptions>({
   description: 'WebSockets that speak JSON or MessagePack, for web pages that do not speak CLASP.',
   namespace: '/ws',
   options,
-  check: (given) => {
-    if (given.mode === 'server') return placeProblem(given, given.path)
-    return given.url === undefined ? 'mode: client needs a url' : undefined
-  },
-  takesRules: ({ mode }) => mode === 'client',
+  check: webClientProblem,
+  takesRules: isWebClient,
   load: () => import('./websocket-json-bridge.ts').then(({ openWebsocketJson }) => openWebsocketJson),
 })

@@ -2,13 +2,14 @@ import type { SetParam, Ttl } from '../../../firmware-protocol/wire/message.ts'
 import { utf8Length } from '../../../firmware-protocol/wire/utf8.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Timer } from '../../router/clock.ts'
+import { paramValue } from '../../router/param-value.ts'
 import type { Router } from '../../router/router.ts'
 import type { HubSession, Refusal } from './hub-session.ts'
 import type { Mirror } from './mirror.ts'
 import type { InFlight, MirrorRecord } from './mirror-record.ts'
 import type { Outbox } from './outbox.ts'
-import { isSameValue, paramValue, valueSize } from './param-value.ts'
 import type { PingPongGuard } from './ping-pong-guard.ts'
+import { isSameValue, valueSize } from './same-value.ts'
 
 /** Above so many waiting, they go as bundles. */
 const MANY = 24

@@ -1,13 +1,14 @@
 import type { SetParam, SnapshotParam, Ttl } from '../../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { LocalSession } from '../../router/local-session.ts'
+import { paramValue } from '../../router/param-value.ts'
 import type { Router } from '../../router/router.ts'
 import type { HubClock } from './hub-clock.ts'
 import type { Mirror } from './mirror.ts'
 import type { MirrorRecord } from './mirror-record.ts'
-import { isSameValue, paramValue } from './param-value.ts'
 import type { PingPongGuard } from './ping-pong-guard.ts'
 import { type HubSide, type LocalSide, reconcile } from './reconcile.ts'
+import { isSameValue } from './same-value.ts'
 import { MarkFlag } from './uplink-store.ts'
 
 /** The writer of params that an upstream hub took from its snapshot file. Federation reference §12.3. */

@@ -1,14 +1,4 @@
-import { Reader } from '../../../firmware-protocol/wire/reader.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
-import { readValue } from '../../../firmware-protocol/wire/value-codec.ts'
-import type { Param } from '../../router/param.ts'
-import type { Store } from '../../router/store.ts'
-
-/** The value of a param as it is now; a copy. */
-export function paramValue(store: Store, param: Param): Value {
-  const bytes = store.value(param)
-  return readValue(new Reader(bytes, 0, bytes.length), param.valueCode)
-}
 
 /** Whether two values mean the same: widths of numbers do not count, nor does the order of a map, which hubs do not keep. */
 export function isSameValue(a: Value, b: Value): boolean {
