@@ -66,7 +66,7 @@ describe('a clock that jumps by years', () => {
       for (let round = 0; round < 3; round++) {
         for (let i = 0; i < 50; i++) site.set(`/site-a/p${i}`, int(100 * round + i))
         hub.set('/site-a/q', int(round))
-        await time.until(isLevel, 'equality', 30_000)
+        await time.until(isLevel, () => `equality: ${JSON.stringify(site.status)}`, 30_000)
         hubClock.stepWall(jumpUs)
       }
       await hub.goAway()

@@ -68,7 +68,7 @@ export class Forwarder {
   stop(): void {
     this.isStopped = true
     for (const timer of this.retries.values()) timer.cancel()
-    this.retries.clear()
+    for (const record of [...this.retries.keys()]) this.rested(record)
     this.onIdle?.()
   }
 
@@ -106,11 +106,18 @@ export class Forwarder {
   retryLater(record: MirrorRecord, delayMs = RETRY_MS): void {
     if (this.isStopped || this.retries.has(record)) return
     const timer = this.parts.router.clock.timer(delayMs, () => {
-      this.retries.delete(record)
-      if (record.isDirty) this.parts.outbox.add(record)
+      this.rested(record)
       this.pump()
     })
     this.retries.set(record, timer)
+    this.parts.outbox.away++
+  }
+
+  private rested(record: MirrorRecord): void {
+    const { outbox } = this.parts
+    this.retries.delete(record)
+    outbox.away--
+    if (record.isDirty) outbox.add(record)
   }
 
   private checkIdle(): void {
@@ -135,7 +142,7 @@ export class Forwarder {
       }
       if (answer.kind === 'refused') this.refused(record, answer.refusal)
       else if (answer.kind === 'discarded') this.counters.discarded++
-      if (answer.kind === 'discarded' || answer.kind === 'stored') this.requeue(record)
+      if (answer.kind !== 'refused') this.requeue(record)
       this.pump()
     })
   }
@@ -170,6 +177,7 @@ export class Forwarder {
     }
     record.mayBeAtHub = true
     record.inFlight = { value, localRevision: param?.revision ?? 0, held: null, echoRevision: 0 }
+    this.parts.outbox.away++
     return { type: 'SET', address: record.address, value, ttl: param === null ? REMOVED_TTL : record.rule.ttl }
   }
 
@@ -190,7 +198,7 @@ export class Forwarder {
       if (set === null) continue
       const size = 12 + utf8Length(set.address) + valueSize(set.value)
       if (bytes + size > BUNDLE_BYTES && sets.length > 0) {
-        record.inFlight = null
+        this.landed(record)
         outbox.add(record)
         break
       }
@@ -242,7 +250,7 @@ export class Forwarder {
 
   /** One that did not arrive with its bundle, or was overwritten at once: tried again by itself, which tells more. */
   private straggler(record: MirrorRecord, inFlight: InFlight): void {
-    record.inFlight = null
+    this.landed(record)
     if (record.isForgotten) return
     record.isStraggler = true
     if (inFlight.held !== null) this.parts.onForeign(record, inFlight.held)
@@ -252,7 +260,7 @@ export class Forwarder {
     const { mirror } = this.parts
     const { held } = inFlight
     this.counters.acknowledged++
-    record.inFlight = null
+    this.landed(record)
     // Evicted meanwhile: the address may have another record by now.
     if (record.isForgotten) return
     record.hubRevision = revision
@@ -268,10 +276,15 @@ export class Forwarder {
 
   /** It was not stored: it stays to be sent, and what came from the hub meanwhile counts. */
   private giveBack(record: MirrorRecord, inFlight: InFlight): void {
-    record.inFlight = null
+    this.landed(record)
     if (record.isForgotten) return
     if (inFlight.held !== null && !isSameValue(inFlight.held.value, inFlight.value))
       this.parts.onForeign(record, inFlight.held)
+  }
+
+  private landed(record: MirrorRecord): void {
+    record.inFlight = null
+    this.parts.outbox.away--
   }
 
   private requeue(record: MirrorRecord): void {

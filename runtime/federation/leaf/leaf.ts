@@ -184,7 +184,7 @@ class RunningLeaf implements Leaf {
       lastError: progress.lastError,
       lastErrorAt: progress.lastErrorAtUs,
       queue: {
-        params: owned.size + remote.size,
+        params: owned.size + owned.away + remote.size + remote.away,
         events: events.size,
         isOverfull: owned.needsFullPush || remote.needsFullPush,
       },

@@ -12,6 +12,8 @@ export class Outbox {
   onAdded: () => void = () => {}
   /** Changes that found the queue full. */
   overflows = 0
+  /** Taken, and not settled: on their way to the hub, or resting before they are sent again. */
+  away = 0
   private readonly maxParams: number
   private readonly records: () => Iterable<MirrorRecord>
   private queue: MirrorRecord[] = []
