@@ -63,7 +63,8 @@ test('boot messages in front of the first frame are told as text, and the device
   const said: string[] = []
   const log = { ...silentLog, debug: (_message: string, fields?: object) => said.push(JSON.stringify(fields)) }
   const { line, runtime } = await lineToRouter(t, 0, { log })
-  while (!(await line.stats()).b.isOpen) await new Promise((resolve) => setTimeout(resolve, 5))
+  // What arrives while the port is being set up is thrown away.
+  await runtime.shows(({ ports }) => ports[0].state === 'listening')
   await inject(line, Buffer.from('ets Jul 29 2019 12:21:46\r\n\r\nrst:0x1 (POWERON_RESET),boot:0x13\r\n'))
   await until(() => said.some((text) => text.includes('rst:0x1')), 'the message in the log')
   // And at the speed of its first boot stage, which this line does not have.

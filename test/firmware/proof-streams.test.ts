@@ -104,21 +104,14 @@ async function stage(t: TestContext, form: Form) {
   const client = new Clasp(`ws://127.0.0.1:${runtime.port}`, { reconnect: false, name: 'desk' })
   await client.connect()
   t.after(() => client.close())
-  while (!(await line.stats()).b.isOpen) await new Promise((resolve) => setTimeout(resolve, 5))
+  // What arrives while the port is being set up is thrown away.
+  await runtime.shows(({ ports }) => ports[0].state === 'listening')
   return { line, runtime, device, client }
 }
 
-/** As firmware does: what it said while the port was being set up is lost, so it says it again after a second. */
 async function greet(device: Upstream): Promise<void> {
-  const deadline = performance.now() + 15_000
-  for (let again = 0; device.frames.length === 0 && performance.now() < deadline; again--) {
-    if (again <= 0) {
-      await device.write(HELLO)
-      again = 200
-    }
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  assert.ok(device.frames.length > 0, 'no WELCOME within 15 s')
+  await device.write(HELLO)
+  await until(() => device.frames.length > 0, 'WELCOME')
 }
 
 function record(client: Clasp, pattern: string): [string, Value][] {
