@@ -210,8 +210,7 @@ test('a device that acknowledges nothing is lost after eight repetitions, howeve
     await client.settle()
   }
   assert.equal(stage.device(UID)?.state, 'away')
-  const repeats = device.frames.filter(({ ctrl }) => (ctrl & 0xd0) === 0x50)
-  assert.ok(repeats.length >= 8, `${repeats.length} repetitions`)
+  await until(() => device.frames.filter(({ ctrl }) => (ctrl & 0xd0) === 0x50).length >= 8, 'eight repetitions')
   const lost = stage.logged('device lost')
   assert.match(String(lost[0].fields.reason), /not acknowledged/)
   await works()

@@ -22,7 +22,7 @@ export const check = defineCommand({
       return 0
     }
     const { config, file } = await findConfig(args[0])
-    const { checkUplink } = await import('../../edge.ts')
+    const { checkUplink } = await import('../../edge/uplink-part.ts')
     await checkUplink(config, file ?? 'the defaults')
     terminal.line(
       file === undefined ? `there is no ${DEFAULT_CONFIG_FILE}: the defaults are used` : `${file} is in order`,
