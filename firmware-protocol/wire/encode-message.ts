@@ -30,12 +30,16 @@ import type {
 import { writeTyped, writeValue } from './value-codec.ts'
 import { Writer } from './writer.ts'
 
+/** One for all: encoding is never interrupted by another, and a new one would cost more than most messages. */
+const writer = new Writer()
+
 /**
  * The compact payload of a message, at most 65 535 bytes. Throws an EncodeError when it is larger or a field is out of
  * range. Layouts: wire reference §6.
  */
 export function encodeMessage(message: Message): Uint8Array {
-  const w = new Writer()
+  const w = writer
+  w.reset()
   writeMessage(w, message, 0)
   if (w.length > MAX_PAYLOAD_BYTES) {
     throw new EncodeError(`${message.type} takes ${w.length} bytes, a frame holds ${MAX_PAYLOAD_BYTES}`)

@@ -1,9 +1,13 @@
 import { EncodeError } from './errors.ts'
 import { putUtf8, utf8Length } from './utf8.ts'
 
+const FIRST_BYTES = 256
+/** Twice the largest payload. */
+const MOST_KEPT_BYTES = 131_072
+
 /** Builds a message in a buffer that grows. Numbers out of a field's range throw an EncodeError that names the field. */
 export class Writer {
-  private bytes = new Uint8Array(256)
+  private bytes = new Uint8Array(FIRST_BYTES)
   private view = new DataView(this.bytes.buffer)
   length = 0
 
@@ -72,6 +76,14 @@ export class Writer {
   raw(source: Uint8Array): void {
     const at = this.reserve(source.length)
     this.bytes.set(source, at)
+  }
+
+  /** Begins anew. Room that one large message took is given back. */
+  reset(): void {
+    this.length = 0
+    if (this.bytes.length <= MOST_KEPT_BYTES) return
+    this.bytes = new Uint8Array(FIRST_BYTES)
+    this.view = new DataView(this.bytes.buffer)
   }
 
   /** A copy of what was written. */

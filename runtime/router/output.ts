@@ -25,10 +25,13 @@ export class OutputBuffer {
     this.length = at + end - start
   }
 
-  /** Hands the filled bytes over and starts again with a fresh buffer: for writers that keep the memory. */
+  /**
+   * Hands the filled bytes over and starts again with a fresh buffer, as large as those, so that a burst does not make each
+   * later turn clear 64 KiB: for writers that keep the memory.
+   */
   detach(): Uint8Array {
     const filled = this.bytes.subarray(0, this.length)
-    this.bytes = new Uint8Array(Math.min(this.bytes.length, 65_536))
+    this.bytes = new Uint8Array(Math.min(Math.max(this.length, 256), 65_536))
     this.length = 0
     return filled
   }
