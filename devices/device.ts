@@ -1,4 +1,5 @@
 import type { SignalDefinition } from '../firmware-protocol/wire/message.ts'
+import type { FailSafeOptions, SafeReason } from './fail-safe.ts'
 import type { I2cBuses } from './i2c/bus.ts'
 import type { LineError, Lines } from './io/lines.ts'
 import type { OneWireBuses } from './one-wire/buses.ts'
@@ -44,9 +45,6 @@ export interface DeviceClock {
   timer(delayMs: number, callback: () => void): { cancel(): void }
 }
 
-/** Why outputs are to be safe. */
-export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'require' | 'error'
-
 /** Programs of drivers, in C because of system calls that Node.js does not have: `devices/<room>/c`. */
 export type DeviceProgram = 'clasp-input'
 
@@ -68,7 +66,10 @@ export interface DeviceContext<S extends OptionSpecs = OptionSpecs> {
   readonly isSimulated: boolean
   readonly clock: DeviceClock
   readonly signal: AbortSignal
-  /** What a param that clients may set was before: in the last run, from the journal, or until the hardware went. */
+  /**
+   * What a param was before: in the last run, from the journal, or until the hardware went. Of those that clients may not set
+   * nothing is left after that.
+   */
   last(key: string): Plain | undefined
   /** Sets a param of its own. Null: there is no value at present. */
   set(key: string, value: Plain): void
@@ -93,11 +94,18 @@ export interface OpenDevice {
   read?(): Promise<Readonly<Record<string, Plain>>>
   /**
    * Puts outputs into their safe state. Params that clients set take its value then, so that a new command is needed; with
-   * `keepsWish` they stay what they are, for they will be written again.
+   * `keepsWish` they stay what they are, for they will be written again. `output`: only that one of `DeviceKind.outputs`.
    */
-  safe?(reason: SafeReason, keepsWish: boolean): void | Promise<void>
+  safe?(reason: SafeReason, keepsWish: boolean, output?: string): void | Promise<void>
   /** Lets go of the hardware. Outputs are in their safe state then. */
   close(): void | Promise<void>
+}
+
+/** A stream of a simulated device, made of its made-up readings. */
+export interface SimulatedStream {
+  readonly key: string
+  readonly rateHz: number
+  sample(readings: Readonly<Record<string, Plain>>): Plain
 }
 
 /** A driver: one kind of device. */
@@ -118,12 +126,16 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
   readonly isReopened?: boolean
   /** It is an output: its options have `failSafeOptions` among them, on which the runtime acts. */
   readonly isFailSafe?: boolean
-  /** It has outputs, which hang in the air while it is lost, and looks after their safety itself. */
+  /** It has outputs, which hang in the air while it is lost. */
   readonly hasOutputs?: boolean
+  /** By key: those of its params that are outputs, with what lies below them. The runtime acts on their options. */
+  outputs?(options: OptionsOf<S>): Readonly<Record<string, FailSafeOptions>>
   /** Its simulated twin is the driver itself, on simulated lines, buses and ports; otherwise readings are made up. */
   readonly isOwnTwin?: boolean
   /** What clients can play of a simulated one besides its lines and readings, below `…/simulated/`; see `OpenDevice.play`. */
   simulatedInputs?(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
+  /** What a sensor whose readings are made up streams besides them. */
+  simulatedStream?(options: OptionsOf<S>): SimulatedStream | undefined
   /** What does not fit together in the options, for the operator; undefined: nothing. */
   check?(options: OptionsOf<S>): string | undefined
   /** What no other device may use besides its lines, ports and chips, in words: `the LED ACT`. */
@@ -133,9 +145,14 @@ export interface DeviceKind<S extends OptionSpecs = OptionSpecs> {
 }
 
 /** Any driver, for the registry. */
-export type AnyDeviceKind = Omit<DeviceKind, 'signals' | 'simulatedInputs' | 'check' | 'claims' | 'open'> & {
+export type AnyDeviceKind = Omit<
+  DeviceKind,
+  'signals' | 'outputs' | 'simulatedInputs' | 'simulatedStream' | 'check' | 'claims' | 'open'
+> & {
   signals(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
+  outputs?(options: Record<string, unknown>): Readonly<Record<string, FailSafeOptions>>
   simulatedInputs?(options: Record<string, unknown>): Readonly<Record<string, SignalSpec>>
+  simulatedStream?(options: Record<string, unknown>): SimulatedStream | undefined
   check?(options: Record<string, unknown>): string | undefined
   claims?(options: Record<string, unknown>): readonly string[]
   open(context: DeviceContext): Promise<OpenDevice>

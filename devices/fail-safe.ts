@@ -3,9 +3,13 @@ import { choice, duration, flag, type OptionsOf, text } from './options.ts'
 
 const DAY_MS = 86_400_000
 
+/** Why outputs are to be safe. */
+export type SafeReason = 'stop' | 'link' | 'owner' | 'deadman' | 'require'
+
 /**
- * When an output is made safe and when it goes on: part of the options of every kind that has `isFailSafe`. The runtime
- * acts on them; a driver only knows how to be safe. Source: bridges.md §20.6, §20.8.
+ * When an output is made safe and when it goes on: part of the options of every kind that has `isFailSafe`, and of the rows
+ * that are `outputs` of a kind. The runtime acts on them; a driver only knows how to be safe. Source: bridges.md §20.6,
+ * §20.8.
  */
 export const failSafeOptions = {
   initial: choice('What it is at the start: safe, or what it was told last, from the journal.', 'safe', [
@@ -37,6 +41,15 @@ export const gradualFailSafeOptions = {
 }
 
 export type FailSafeOptions = OptionsOf<typeof failSafeOptions>
+
+/** Whether the param of one output of several stays what it is when that is made safe: at a stop it will be restored. */
+export function keepsParam(
+  { initial }: Pick<FailSafeOptions, 'initial'>,
+  reason: SafeReason,
+  keepsWish: boolean,
+): boolean {
+  return keepsWish || (reason === 'stop' && initial === 'last')
+}
 
 /** What cannot be in these options; undefined: nothing. */
 export function failSafeProblem({ requires }: Pick<FailSafeOptions, 'requires'>): string | undefined {

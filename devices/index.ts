@@ -13,15 +13,19 @@ import { contactSwitch } from './gpio/switch.ts'
 import { ultrasonic } from './gpio/ultrasonic.ts'
 import { keypad } from './hid/keypad.ts'
 import { ads1115 } from './i2c/ads1115.ts'
+import { aht20 } from './i2c/aht20.ts'
 import { bh1750 } from './i2c/bh1750.ts'
 import { bme280 } from './i2c/bme280.ts'
 import { bmp280 } from './i2c/bmp280.ts'
+import { i2cBusScan } from './i2c/i2c-bus.ts'
+import { i2cRegisters } from './i2c/i2c-registers.ts'
 import { ina219 } from './i2c/ina219.ts'
 import { mcp23017 } from './i2c/mcp23017.ts'
 import { mpr121 } from './i2c/mpr121.ts'
 import { mpu6050 } from './i2c/mpu6050.ts'
 import { pca9685 } from './i2c/pca9685.ts'
 import { pcf8574 } from './i2c/pcf8574.ts'
+import { scd4x } from './i2c/scd4x.ts'
 import { sht3x } from './i2c/sht3x.ts'
 import { sht4x } from './i2c/sht4x.ts'
 import { ssd1306 } from './i2c/ssd1306.ts'
@@ -68,6 +72,8 @@ export const deviceKinds: readonly AnyDeviceKind[] = [
   bmp280,
   sht3x,
   sht4x,
+  aht20,
+  scd4x,
   bh1750,
   tsl2591,
   tcs34725,
@@ -76,6 +82,8 @@ export const deviceKinds: readonly AnyDeviceKind[] = [
   ina219,
   mpu6050,
   vl53l0x,
+  i2cRegisters,
+  i2cBusScan,
   nmea,
   lines,
   json,

@@ -12,7 +12,7 @@ export function inputOptions(debounceMs: number) {
   }
 }
 
-type InputContext = Pick<DeviceContext, 'name' | 'lines' | 'lost'>
+type InputContext = Pick<DeviceContext, 'name' | 'lines' | 'lost' | 'clock'>
 
 /** What the lines of a device have in common. */
 export function lineRequest(
@@ -23,15 +23,40 @@ export function lineRequest(
   return { line, consumer: `clasp:${name}`, activeLow, bias, onLost: lost }
 }
 
-/** Opens the one input line of a device. */
-export function openInput(
+/**
+ * Opens the one input line of a device. After edges that the kernel had no room for the level follows as an edge with the
+ * same number as the last one.
+ */
+export async function openInput(
   context: InputContext & {
     options: { line: string; activeLow: boolean; bias: LineRequest['bias']; debounce: number }
   },
   onEdge: (edge: Edge) => void,
 ): Promise<InputLine> {
-  const { options, lines } = context
-  return lines.input({ ...lineRequest(context, options.line, options), debounceMs: options.debounce, onEdge })
+  const { options, lines, clock, lost } = context
+  let last = 0
+  let isLooking = false
+  const look = (line: InputLine) => {
+    const before = last
+    isLooking = true
+    line.read().then((isOn) => {
+      isLooking = false
+      // What has changed meanwhile is newer.
+      if (last !== before) look(line)
+      else onEdge({ isOn, atMs: clock.now(), sequence: last })
+    }, lost)
+  }
+  const line: InputLine = await lines.input({
+    ...lineRequest(context, options.line, options),
+    debounceMs: options.debounce,
+    onEdge(edge) {
+      const isGap = edge.sequence > last + 1
+      last = edge.sequence
+      onEdge(edge)
+      if (isGap && !isLooking) look(line)
+    },
+  })
+  return line
 }
 
 /** The moment of an edge in microseconds since the Unix epoch. */

@@ -1,4 +1,4 @@
-import type { DeviceClock, DeviceContext, SafeReason } from '../device.ts'
+import type { DeviceClock, DeviceContext } from '../device.ts'
 import type { ForcedReason, OutputLine, SafeState } from '../io/lines.ts'
 
 /** In ms; 0 = no such rule. */
@@ -11,10 +11,6 @@ export interface OutputRules {
   hasInterlock: boolean
   /** The line tells its real level: it is looked at now and then. */
   isReadBack?: boolean
-  /** Of one of several outputs of a device; that of a whole device is the runtime's business. */
-  deadmanMs?: number
-  /** The same. */
-  isSafeWithoutHub?: boolean
 }
 
 interface Timer {
@@ -53,7 +49,6 @@ export class OutputControl {
   private changedAt = Number.NEGATIVE_INFINITY
   private delay: Timer | null = null
   private pattern: Timer | null = null
-  private deadman: Timer | null = null
   private readTimer: Timer | null = null
   private mismatches = 0
   /** Nobody drives the line. */
@@ -81,7 +76,6 @@ export class OutputControl {
 
   write(isOn: boolean): void {
     this.pattern?.cancel()
-    this.feedDeadman()
     this.want(isOn)
   }
 
@@ -118,9 +112,8 @@ export class OutputControl {
   }
 
   /** `keepsWish`: the param stays what it is. */
-  safe(reason: SafeReason, keepsWish = false): void {
-    const { safe, isSafeWithoutHub, deadmanMs } = this.rules
-    if (reason === 'link' && isSafeWithoutHub === false) return
+  safe(keepsWish = false): void {
+    const { safe } = this.rules
     this.cancel()
     if (safe === 'hold') {
       // What had to wait for its time is given up.
@@ -133,10 +126,6 @@ export class OutputControl {
       this.switch(safe === 'on')
     }
     this.tell()
-    const isOneOfSeveral = deadmanMs !== undefined || isSafeWithoutHub !== undefined
-    if (isOneOfSeveral && reason !== 'stop') {
-      this.context.problem('failsafe', `${this.context.name} is in its safe state (${reason})`)
-    }
   }
 
   /** The holder of the line changed it. */
@@ -162,7 +151,6 @@ export class OutputControl {
     this.delay?.cancel()
     this.delay = null
     this.pattern?.cancel()
-    this.deadman?.cancel()
   }
 
   private want(isOn: boolean): void {
@@ -253,11 +241,5 @@ export class OutputControl {
       'readback',
       `${name} reads ${is} although it was switched ${should}: look for a short circuit, or set it again`,
     )
-  }
-
-  private feedDeadman(): void {
-    const { deadmanMs = 0 } = this.rules
-    this.deadman?.cancel()
-    if (deadmanMs > 0) this.deadman = this.clock.timer(deadmanMs, () => this.safe('deadman'))
   }
 }

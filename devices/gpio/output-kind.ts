@@ -73,15 +73,17 @@ export function outputKind({ kind, description, namespace, maxSwitchHz }: Output
         drive,
         isOn: safe === 'on',
         isReleased: safe === 'release',
+        // With an interlock two of them might be on.
+        isKept: safe === 'hold' && interlock === undefined,
         safe,
         maxOnMs: maxOn,
         ...(interlock !== undefined && { interlock: { name: interlock, mode: interlockMode, deadTimeMs: deadTime } }),
         onForced: (isOn, reason) => control.onForced(isOn, reason),
       })
-      control.begin(line, safe === 'on')
+      control.begin(line, line.isOn)
       return {
         write: outputWrites('', control),
-        safe: (reason, keepsWish) => control.safe(reason, keepsWish),
+        safe: (_reason, keepsWish) => control.safe(keepsWish),
         close() {
           control.stop()
           return line.close()

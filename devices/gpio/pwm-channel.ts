@@ -95,10 +95,14 @@ class SysfsPwm implements PwmChannel {
         const { periodNs, dutyNs } = this.waiting
         this.waiting = null
         if (periodNs !== this.periodNs) {
+          const guardIt = () => this.guard?.change(`${Math.round(this.safeShare * periodNs)}\n`)
+          const isShorter = periodNs < this.periodNs
+          // The kernel refuses a duty that is longer than the period, and this process may end at any moment.
+          if (isShorter) guardIt()
           await put(join(this.folder, 'duty_cycle'), '0')
           await put(join(this.folder, 'period'), String(periodNs))
           this.periodNs = periodNs
-          this.guard?.change(`${Math.round(this.safeShare * periodNs)}\n`)
+          if (!isShorter) guardIt()
         }
         await put(join(this.folder, 'duty_cycle'), String(dutyNs))
       }

@@ -1,6 +1,7 @@
 import { defineDevice, type Plain } from '../device.ts'
 import { failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { number, whole } from '../options.ts'
+import { maxOn, maxOnProblem, OnTimeLimit } from './on-time-limit.ts'
 import { openPwm, pwmClaims } from './pwm-channel.ts'
 
 const FADE_STEP_MS = 10
@@ -20,9 +21,13 @@ export const pwm = defineDevice({
     min: number('Lowest share of the time that it is on.', 0, { min: 0, max: 1 }),
     max: number('Highest share.', 1, { min: 0, max: 1 }),
     safe: number('Share at the start, at a stop, and when the router hangs or is gone.', 0, { min: 0, max: 1 }),
+    maxOn,
     ...gradualFailSafeOptions,
   },
-  check: (options) => (options.min > options.max ? 'min must not be more than max' : failSafeProblem(options)),
+  check: (options) => {
+    if (options.min > options.max) return 'min must not be more than max'
+    return maxOnProblem(options) ?? failSafeProblem(options)
+  },
   claims: pwmClaims,
   signals: ({ min, max, safe }) => ({
     '': {
@@ -51,18 +56,26 @@ export const pwm = defineDevice({
     let duty = safe
     let timer: { cancel(): void } | null = null
     const periodNs = () => Math.round(NS / hz)
-    const apply = () => output.set(periodNs(), Math.round(periodNs() * duty))
+    const apply = () => {
+      limit.see(duty)
+      output.set(periodNs(), Math.round(periodNs() * duty))
+    }
     const go = (to: number) => {
       duty = to
       apply()
       set('', Math.round(duty * 10_000) / 10_000)
     }
+    const limit = new OnTimeLimit(options.maxOn, context, context.name, () => {
+      timer?.cancel()
+      go(0)
+    })
     const output = await openPwm(context, {
       ...options,
       safe: { periodNs: periodNs(), dutyNs: Math.round(periodNs() * safe) },
       onForced: () => {
         timer?.cancel()
         duty = safe
+        limit.see(safe)
         set('', safe)
         context.problem('failsafe', `${context.name} is in its safe state: the router did not answer in time`)
       },
@@ -108,6 +121,7 @@ export const pwm = defineDevice({
       },
       close() {
         timer?.cancel()
+        limit.stop()
         return output.close()
       },
     }

@@ -9,7 +9,8 @@ const LIMIT = 1_000_000_000
 
 /**
  * A stepper motor behind a driver with step and direction inputs (A4988, DRV8825, TMC2209). Steps are made by whoever
- * holds the lines, in portions of 50 ms, so that they come evenly and end when the router does.
+ * holds the lines, in portions of 50 ms, so that they come evenly and end when the router does. Of a portion that is cut
+ * short it tells how many were made: the position stays true, as far as the motor follows.
  */
 export const stepper = defineDevice({
   kind: 'stepper',
@@ -38,7 +39,7 @@ export const stepper = defineDevice({
       access: 'rw',
       unit: '1',
       range: [min, max],
-      description: 'Position to go to, in steps; where it is at the start is 0',
+      description: 'Position to go to, in steps; where it is at the start is 0, or with initial: last what it was',
     },
     actual: {
       type: 'param',
@@ -53,9 +54,20 @@ export const stepper = defineDevice({
   async open(context) {
     const { options, lines, set } = context
     const { speed, acceleration } = options
-    let target = 0
-    let position = 0
+    // Where it was when the hardware went nobody knows: at least it does not run off.
+    const last = context.last('actual') ?? context.last('')
+    let position = options.initial === 'last' ? Number(last ?? 0) : 0
+    /** Null: where it comes to rest. */
+    let target: number | null = position
+    /** A portion is being made. */
     let isMoving = false
+    /** It is to be cut short. */
+    let isHalted = false
+    /** Where it comes to rest is 0 from then on. */
+    let isZeroed = false
+    let isWishKept = false
+    let isStopping = false
+    let isClosed = false
     let hz = 0
     let isForward = false
     const output = (line: string, onForced: () => void) =>
@@ -67,29 +79,47 @@ export const stepper = defineDevice({
         maxOnMs: 0,
         onForced,
       })
-    const halt = () => {
-      step.pulses(0, 0, () => {})
-      isMoving = false
+    const halt = (keepsWish: boolean) => {
+      target = null
+      isWishKept = keepsWish
       hz = 0
+      isHalted = isMoving
+      if (!isMoving) {
+        rest()
+        return
+      }
+      // What was made of this portion is told in a moment, unless this is the end.
+      if (!keepsWish) set('', position)
+      step.pulses(0, 0, () => {})
+    }
+    const rest = () => {
+      hz = 0
+      if (isZeroed) position = 0
+      isZeroed = false
+      set('actual', position)
+      if (target !== null) {
+        move(target)
+        return
+      }
       target = position
+      if (!isWishKept) set('', position)
     }
     const direction = await output(options.direction, () => {
       isForward = options.invert
     })
     const step = await output(options.step, () => {
-      halt()
-      set('', target)
-      context.problem('failsafe', `${context.name} was stopped: the router did not answer in time. Set its zero again`)
+      halt(false)
+      const advice = 'Set it again; and its zero, if it was too fast to stop at once'
+      context.problem('failsafe', `${context.name} was stopped: the router did not answer in time. ${advice}`)
     }).catch(async (error) => {
       await direction.close()
       throw error
     })
     isForward = options.invert
     /** The next portion of the way: faster, unless that is too fast to stop in time or to turn round. */
-    const move = () => {
-      const left = target - position
+    const move = (to: number) => {
+      const left = to - position
       if (left === 0) {
-        isMoving = false
         hz = 0
         return
       }
@@ -104,34 +134,41 @@ export const stepper = defineDevice({
       const stopping = acceleration === 0 ? speed : Math.sqrt(2 * acceleration * Math.abs(left))
       hz = Math.max(1, Math.min(speed, hz + gain, stopping))
       const count = Math.min(Math.abs(left), Math.max(1, Math.round((hz * CHUNK_MS) / 1000)))
-      step.pulses(count, Math.round(1e6 / hz), () => {
-        if (!isMoving) return
-        position += isForward ? count : -count
+      step.pulses(count, Math.round(1e6 / hz), (made) => {
+        isMoving = false
+        if (isClosed) return
+        position += isForward ? made : -made
         set('actual', position)
-        move()
+        if (made < count && !isHalted) {
+          // Whoever holds the line has cut it short, and says why next.
+          target = null
+          isWishKept = false
+        }
+        isHalted = false
+        if (target === null || isZeroed) rest()
+        else move(target)
       })
     }
-    set('', 0)
-    set('actual', 0)
+    set('', position)
+    set('actual', position)
     return {
       write: {
         '': (value) => {
           target = Number(value)
-          if (!isMoving) move()
+          if (!isMoving) move(target)
         },
         zero: () => {
-          position = 0
-          halt()
-          set('', 0)
-          set('actual', 0)
+          isZeroed = true
+          halt(false)
         },
       },
-      safe(_reason, keepsWish) {
-        halt()
-        if (!keepsWish) set('', target)
+      safe(reason, keepsWish) {
+        isStopping = reason === 'stop'
+        halt(keepsWish)
       },
       async close() {
-        isMoving = false
+        // What was made until a stop still counts, for the next start.
+        isClosed = !isStopping
         await step.close()
         await direction.close()
       },

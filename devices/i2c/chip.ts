@@ -7,6 +7,8 @@ export class I2cChip {
   readonly address: number
   private readonly clock: DeviceClock
   private readonly signal: AbortSignal | undefined
+  /** Ends a wait. One listener for all: there are hundreds of waits a second. */
+  private readonly waits = new Set<() => void>()
 
   /** `signal`: nobody waits for the chip any more. */
   constructor(bus: I2cBus, address: number, clock: DeviceClock, signal?: AbortSignal) {
@@ -14,6 +16,13 @@ export class I2cChip {
     this.address = address
     this.clock = clock
     this.signal = signal
+    signal?.addEventListener(
+      'abort',
+      () => {
+        for (const stop of this.waits) stop()
+      },
+      { once: true },
+    )
   }
 
   /** Rejects with an I2cError, as all of these. */
@@ -36,18 +45,19 @@ export class I2cChip {
 
   /** While a chip converts; the bus is free for others meanwhile. Rejects when the device is closed. */
   wait(ms: number): Promise<void> {
-    const { signal } = this
     return new Promise((resolve, reject) => {
       const stop = () => {
         timer.cancel()
+        this.waits.delete(stop)
         reject(new I2cError('lost', `the device at ${hexAddress(this.address)} is closed`))
       }
-      const timer = this.clock.timer(ms, () => {
-        signal?.removeEventListener('abort', stop)
+      // Timers of Node.js leave a fraction out, and to ask too early costs another turn.
+      const timer = this.clock.timer(Math.ceil(ms), () => {
+        this.waits.delete(stop)
         resolve()
       })
-      if (signal?.aborted) stop()
-      else signal?.addEventListener('abort', stop, { once: true })
+      if (this.signal?.aborted) stop()
+      else this.waits.add(stop)
     })
   }
 }

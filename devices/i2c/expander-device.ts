@@ -1,4 +1,5 @@
 import type { DeviceContext, OpenDevice, Plain } from '../device.ts'
+import { keepsParam } from '../fail-safe.ts'
 import { lineRequest } from '../gpio/input-options.ts'
 import { OutputControl } from '../gpio/output-control.ts'
 import { below, outputWrites } from '../gpio/output-signals.ts'
@@ -101,7 +102,7 @@ async function openOn(
     on: () => outputs.on,
     onReset() {
       problem('reset', `${name}: the chip had forgotten its set-up, as after a loss of its supply: look at its wires`)
-      for (const control of controls) control.safe('error')
+      for (const control of controls) control.safe()
     },
     onFailure: lost,
   })
@@ -143,8 +144,10 @@ async function openOn(
   return {
     write: Object.assign({}, ...outputRows.map((row, at) => outputWrites(row.name, controls[at]))),
     play: Object.fromEntries(inputRows.map((row) => [row.name, (value) => play(row, value)])),
-    safe(reason, keepsWish) {
-      for (const control of controls) control.safe(reason, keepsWish)
+    safe(reason, keepsWish, output) {
+      for (const [at, row] of outputRows.entries()) {
+        if (output === undefined || output === row.name) controls[at].safe(keepsParam(row, reason, keepsWish))
+      }
       return expander.settled()
     },
     async close() {

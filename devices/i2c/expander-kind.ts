@@ -55,6 +55,12 @@ export function expanderKind<P extends string | number>(traits: ExpanderTraits<P
       }),
     },
     signals: (options) => Object.assign({}, ...rowsOf(options).map(pinSignals)),
+    outputs: (options) =>
+      Object.fromEntries(
+        rowsOf(options)
+          .filter(({ direction }) => direction === 'out')
+          .map((row) => [row.name, row]),
+      ),
     simulatedInputs: (options) =>
       Object.assign(
         {},

@@ -1,3 +1,4 @@
+import { type FailSafeOptions, failSafeOptions, failSafeProblem } from '../fail-safe.ts'
 import type { OutputRules } from '../gpio/output-control.ts'
 import { choice, duration, flag, name, number } from '../options.ts'
 import { rowName } from '../row-names.ts'
@@ -5,7 +6,7 @@ import { rowName } from '../row-names.ts'
 const DAY_MS = 86_400_000
 
 /** One row of the table `pins`. Times are in ms. */
-export interface PinRow {
+export interface PinRow extends FailSafeOptions {
   readonly pin: string | number
   readonly name: string
   readonly direction: 'in' | 'out'
@@ -17,8 +18,6 @@ export interface PinRow {
   readonly minOn: number
   readonly minOff: number
   readonly maxSwitchHz: number
-  readonly deadman: number
-  readonly onHubLoss: 'hold' | 'safe'
   readonly interlock: string | undefined
   readonly interlockMode: 'exclusive' | 'reject'
   readonly deadTime: number
@@ -49,8 +48,7 @@ export function pinColumns(isActiveLow: boolean) {
     minOn: duration('On for so long at least.', 0, { minMs: 0, maxMs: DAY_MS }),
     minOff: duration('Off for so long at least, as compressors need it.', 0, { minMs: 0, maxMs: DAY_MS }),
     maxSwitchHz: number('Changes a second; the last one counts. 0 = no limit.', 0, { min: 0, max: 1000 }),
-    deadman: duration('Safe when nothing was written for so long; 0s = never.', 0, { minMs: 0, maxMs: DAY_MS }),
-    onHubLoss: choice('What it does when the hub of this router is gone.', 'hold', ['hold', 'safe']),
+    ...failSafeOptions,
     interlock: name('Outputs of this chip with the same interlock are never on together.'),
     interlockMode: choice('When another one is on: that one goes off first, or this one stays off.', 'exclusive', [
       'exclusive',
@@ -61,11 +59,13 @@ export function pinColumns(isActiveLow: boolean) {
 }
 
 /** What does not fit together in a row; undefined: nothing. */
-export function rowConflict({ name, direction, safe, maxOn, interlock }: PinRow): string | undefined {
+export function rowConflict(row: PinRow): string | undefined {
+  const { name, direction, safe, maxOn, interlock } = row
   if (direction === 'in') return undefined
   if (safe !== 'off' && maxOn > 0) return `${name}: safe: ${safe} and maxOn contradict each other`
   if (safe !== 'off' && interlock !== undefined) return `${name}: safe: ${safe} and interlock contradict each other`
-  return undefined
+  const problem = failSafeProblem(row)
+  return problem === undefined ? undefined : `${name}: ${problem}`
 }
 
 export function outputRules(row: PinRow): OutputRules {
@@ -74,9 +74,7 @@ export function outputRules(row: PinRow): OutputRules {
     minOffMs: row.minOff,
     minIntervalMs: row.maxSwitchHz > 0 ? 1000 / row.maxSwitchHz : 0,
     maxOnMs: row.maxOn,
-    deadmanMs: row.deadman,
     safe: row.safe,
-    isSafeWithoutHub: row.onHubLoss === 'safe',
     hasInterlock: row.interlock !== undefined,
   }
 }

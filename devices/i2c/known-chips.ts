@@ -17,11 +17,9 @@ interface Identity {
 
 /** Parts without a driver here that share an address with others and cannot be asked. */
 const MUTE: readonly { part: string; addresses: readonly number[] }[] = [
-  { part: 'AHT20', addresses: [0x38] },
   { part: 'HTU21D or SHT2x', addresses: [0x40] },
   { part: 'LM75 or TMP102', addresses: range(0x48, 0x4f) },
   { part: 'EEPROM 24C…', addresses: range(0x50, 0x57) },
-  { part: 'SCD4x', addresses: [0x62] },
   { part: 'clock DS3231 or DS1307', addresses: [0x68] },
   { part: 'switch TCA9548A', addresses: range(0x70, 0x77) },
 ]

@@ -1,5 +1,6 @@
-import type { DeviceClock, Plain, SignalSpec } from '../device.ts'
+import type { Plain, SignalSpec } from '../device.ts'
 import { flag, type OptionsOf, whole } from '../options.ts'
+import { repeat } from '../repeat.ts'
 import { hexAddress } from './bus.ts'
 import { s16be } from './chip.ts'
 import { i2cSensor } from './sensor-kind.ts'
@@ -86,6 +87,14 @@ export const mpu6050 = i2cSensor({
   sampleMs: 1000 / PARAM_HZ,
   options,
   signals: signalsOf,
+  simulatedStream({ stream, rate }) {
+    if (!stream) return undefined
+    return {
+      key: 'motion',
+      rateHz: rate,
+      sample: (readings) => motion(vectorOf(readings, 'acceleration'), vectorOf(readings, 'rotation')),
+    }
+  },
   async setUp(chip, { options, clock, signal, emit, problem }) {
     const identity = await chip.readByte(WHO_AM_I)
     const model = MODELS[identity]
@@ -107,13 +116,11 @@ export const mpu6050 = i2cSensor({
     const sample = async () => sampleOf(await chip.readFrom(VALUES, VALUE_BYTES), options, model)
     await configure()
     if (options.stream) {
-      every(1000 / options.rate, clock, signal, async () => {
+      repeat(1000 / options.rate, clock, signal, async () => {
         if (clock.now() < readyAt) return
         const { acceleration, rotation } = await sample()
         if (signal.aborted) return
-        const [ax, ay, az] = acceleration
-        const [rx, ry, rz] = rotation
-        emit('motion', { ax, ay, az, rx, ry, rz })
+        emit('motion', motion(acceleration, rotation))
       })
     }
     return {
@@ -177,8 +184,20 @@ function tilt([x, y, z]: Vector): { pitch: number | null; roll: number | null } 
   }
 }
 
+function motion([ax, ay, az]: Vector, [rx, ry, rz]: Vector): Plain {
+  return { ax, ay, az, rx, ry, rz }
+}
+
 function axes(name: string, [x, y, z]: Vector): Record<string, Plain> {
   return { [`${name}/x`]: x, [`${name}/y`]: y, [`${name}/z`]: z }
+}
+
+function vectorOf(readings: Readonly<Record<string, Plain>>, name: string): Vector {
+  const axis = (key: string) => {
+    const value = readings[`${name}/${key}`]
+    return typeof value === 'number' ? value : null
+  }
+  return [axis('x'), axis('y'), axis('z')]
 }
 
 /** 19…1c. The chip takes samples at least as often as they are asked for. */
@@ -230,21 +249,6 @@ function vector(key: string, what: string, unit: string, most: number, deadband:
 function param(unit: string, range: readonly [number, number], description: string, deadband: number): SignalSpec {
   const pace = { deadband, maxRateHz: PARAM_HZ, heartbeatMs: HEARTBEAT_MS }
   return { type: 'param', datatype: 'f64', access: 'r', unit, range, description, pace }
-}
-
-/** Runs a step at an interval that does not drift, one at a time, until `signal`. Failures are left to the readings. */
-function every(intervalMs: number, clock: DeviceClock, signal: AbortSignal, step: () => Promise<void>): void {
-  let nextAt = clock.now() + intervalMs
-  const run = async () => {
-    await step().catch(() => {})
-    if (signal.aborted) return
-    const now = clock.now()
-    // What could not be taken in time is left out.
-    nextAt = Math.max(nextAt + intervalMs, now)
-    timer = clock.timer(nextAt - now, run)
-  }
-  let timer = clock.timer(intervalMs, run)
-  signal.addEventListener('abort', () => timer.cancel(), { once: true })
 }
 
 function rounded(value: number, digits: number): number {

@@ -1,4 +1,6 @@
-import type { DeviceContext, OpenDevice, Plain, SafeReason, SignalSpec } from '../device.ts'
+import type { DeviceContext, OpenDevice, Plain, SignalSpec } from '../device.ts'
+import { type FailSafeOptions, failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
+import { maxOn, maxOnProblem, OnTimeLimit } from '../gpio/on-time-limit.ts'
 import { choice, duration, number, required, whole } from '../options.ts'
 import { rowName } from '../row-names.ts'
 import { CHANNELS, STEPS } from './pca9685-chip.ts'
@@ -6,24 +8,22 @@ import { CHANNELS, STEPS } from './pca9685-chip.ts'
 const FADE_STEP_MS = 10
 const TURN_STEP_MS = 20
 const LONGEST_FADE_MS = 3_600_000
-const DAY_MS = 86_400_000
 
 /** One row of the table `channels`. Times are in ms. */
-export interface ChannelRow {
+export interface ChannelRow extends FailSafeOptions {
   readonly channel: number
   readonly name: string
   readonly as: 'pwm' | 'servo'
   readonly min: number
   readonly max: number
   readonly safe: number
+  readonly maxOn: number
   readonly minAngle: number
   readonly maxAngle: number
   readonly minPulse: number
   readonly maxPulse: number
   readonly slew: number
   readonly idle: number
-  readonly deadman: number
-  readonly onHubLoss: 'hold' | 'safe'
 }
 
 /** Columns of the table `channels`. */
@@ -43,14 +43,19 @@ export const channelColumns = {
   maxPulse: number('Of a servo: longest pulse.', 2500, { min: 100, max: 10_000, unit: 'µs' }),
   slew: number('Of a servo: fastest turn; 0 = as fast as it can.', 0, { min: 0, max: 100_000, unit: 'degrees/s' }),
   idle: duration('A servo lets go so long after it has arrived; 0s = never.', 0, { minMs: 0, maxMs: 3_600_000 }),
-  deadman: duration('Safe when nothing was written for so long; 0s = never.', 0, { minMs: 0, maxMs: DAY_MS }),
-  onHubLoss: choice('What it does when the hub of this router is gone.', 'hold', ['hold', 'safe']),
+  maxOn: { ...maxOn, description: `Of pwm: ${maxOn.description}` },
+  ...gradualFailSafeOptions,
 }
 
 /** What does not fit together; undefined: nothing. `periodUs`: that of the chip. */
 export function channelConflict(row: ChannelRow, periodUs: number): string | undefined {
   const { name, as, min, max, minAngle, maxAngle, minPulse, maxPulse } = row
-  if (as === 'pwm') return min > max ? `${name}: min must not be more than max` : undefined
+  const problem = failSafeProblem(row)
+  if (problem !== undefined) return `${name}: ${problem}`
+  if (as === 'pwm') {
+    const limit = min > max ? 'min must not be more than max' : maxOnProblem(row)
+    return limit === undefined ? undefined : `${name}: ${limit}`
+  }
   if (minAngle >= maxAngle || minPulse >= maxPulse) return `${name}: the lower limits must be less than the upper ones`
   if (maxPulse >= periodUs) {
     return `${name}: a pulse of ${maxPulse} µs does not fit into a period of ${Math.round(periodUs)} µs`
@@ -96,12 +101,17 @@ export class Channel {
   private readonly parts: ChannelParts
   /** Share or angle; undefined: where a servo is nobody knows before it was told to go somewhere. */
   private at: number | undefined
+  private readonly limit: OnTimeLimit
   private timer: { cancel(): void } | null = null
-  private deadman: { cancel(): void } | null = null
 
   constructor(row: ChannelRow, parts: ChannelParts) {
+    const { context } = parts
     this.row = row
     this.parts = parts
+    this.limit = new OnTimeLimit(row.as === 'pwm' ? row.maxOn : 0, context, `${context.name}/${row.name}`, () => {
+      this.stop()
+      this.dim(0)
+    })
   }
 
   get writes(): Required<OpenDevice>['write'] {
@@ -119,41 +129,41 @@ export class Channel {
     this.tell()
   }
 
-  safe(reason: SafeReason): void {
-    if (reason === 'link' && this.row.onHubLoss === 'hold') return
+  /** `keepsWish`: the param stays what it is. */
+  safe(keepsWish: boolean): void {
     this.stop()
     this.letGo()
-    this.tell()
-    if (reason !== 'stop') this.report(`is in its safe state (${reason})`)
+    if (!keepsWish) this.tell()
   }
 
   /** Somebody else has made it safe. */
   fallSafe(): void {
-    this.stop()
-    this.letGo()
-    this.tell()
-    this.report('is in its safe state: the router did not answer in time')
+    this.safe(false)
+    const { context } = this.parts
+    context.problem(
+      'failsafe',
+      `${context.name}/${this.row.name} is in its safe state: the router did not answer in time`,
+    )
   }
 
   stop(): void {
     this.timer?.cancel()
-    this.deadman?.cancel()
   }
 
   private written(act: () => void): void {
     this.stop()
-    const { deadman } = this.row
-    if (deadman > 0) this.deadman = this.parts.context.clock.timer(deadman, () => this.safe('deadman'))
     act()
   }
 
   private letGo(): void {
     this.at = this.row.as === 'servo' ? undefined : this.row.safe
+    this.limit.see(this.row.as === 'servo' ? 0 : this.row.safe)
     this.parts.put(safeCount(this.row))
   }
 
   private dim(to: number): void {
     this.at = to
+    this.limit.see(to)
     this.parts.put(Math.round(to * STEPS))
     this.tell()
   }
@@ -193,11 +203,6 @@ export class Channel {
   private tell(): void {
     const value = this.at === undefined ? null : Math.round(this.at * 10_000) / 10_000
     this.parts.context.set(this.row.name, value)
-  }
-
-  private report(what: string): void {
-    const { context } = this.parts
-    context.problem('failsafe', `${context.name}/${this.row.name} ${what}`)
   }
 }
 

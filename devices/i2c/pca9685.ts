@@ -1,4 +1,5 @@
 import { defineDevice } from '../device.ts'
+import { keepsParam } from '../fail-safe.ts'
 import { chipAddress, choice, flag, i2cBus, number, table } from '../options.ts'
 import { nameProblem } from '../row-names.ts'
 import { I2cChip } from './chip.ts'
@@ -39,6 +40,7 @@ export const pca9685 = defineDevice({
     activeLow: flag('A low level means on.', false),
     channels: table('What hangs on the channels; others are off.', channelColumns),
   },
+  outputs: ({ channels }) => Object.fromEntries(channels.map((row) => [row.name, row])),
   signals: ({ channels }) => Object.assign({}, ...channels.map(channelSignals)),
   check({ channels, frequency, oscillator }) {
     const periodUs = stepUs(frequency, oscillator) * STEPS
@@ -85,7 +87,7 @@ export const pca9685 = defineDevice({
       async look() {
         if (await chip.isIntact()) return CHECK_MS
         problem('reset', `${name}: the chip had forgotten its set-up, as after a loss of its supply: look at its wires`)
-        for (const channel of channels) channel.safe('error')
+        for (const channel of channels) channel.safe(false)
         const counts = [...wanted]
         await chip.setUp(counts)
         written.splice(0, CHANNELS, ...counts)
@@ -106,12 +108,15 @@ export const pca9685 = defineDevice({
       for (const channel of channels) channel.begin()
       return {
         write: Object.assign({}, ...channels.map(({ writes }) => writes)),
-        async safe(reason) {
-          for (const channel of channels) channel.safe(reason)
+        async safe(reason, keepsWish, output) {
+          for (const [at, row] of rows.entries()) {
+            if (output === undefined || output === row.name) channels[at].safe(keepsParam(row, reason, keepsWish))
+          }
           await upkeep.settled()
         },
         async close() {
-          for (const channel of channels) channel.safe('stop')
+          // Its params are what clients want it to be when it is back.
+          for (const channel of channels) channel.safe(true)
           await upkeep.stop()
           await guard.close()
           await bus.close()

@@ -1,4 +1,11 @@
-import { type AnyDeviceKind, type DeviceContext, defineDevice, type OpenDevice, type SignalSpec } from '../device.ts'
+import {
+  type AnyDeviceKind,
+  type DeviceContext,
+  defineDevice,
+  type OpenDevice,
+  type SignalSpec,
+  type SimulatedStream,
+} from '../device.ts'
 import { chipAddress, i2cBus, type OptionSpecs, type OptionsOf } from '../options.ts'
 import { I2cChip } from './chip.ts'
 
@@ -12,6 +19,8 @@ export interface SensorTraits<S extends OptionSpecs> {
   readonly options: S
   readonly sampleMs: number
   signals(options: OptionsOf<S>): Readonly<Record<string, SignalSpec>>
+  /** See `DeviceKind`. */
+  simulatedStream?(options: OptionsOf<S>): SimulatedStream | undefined
   check?(options: OptionsOf<S>): string | undefined
   /** Finds out that it is the right chip and sets it up; rejects with what is wrong. */
   setUp(
@@ -29,6 +38,7 @@ export function i2cSensor<S extends OptionSpecs>(traits: SensorTraits<S>): AnyDe
     isReopened: true,
     options: { bus: i2cBus, chipAddress: chipAddress(addresses), ...options },
     signals: (chosen) => traits.signals(chosen as unknown as OptionsOf<S>),
+    simulatedStream: (chosen) => traits.simulatedStream?.(chosen as unknown as OptionsOf<S>),
     check: (chosen) => check?.(chosen as unknown as OptionsOf<S>),
     async open(context) {
       const { bus: name, chipAddress: address } = context.options as unknown as { bus: string; chipAddress: number }

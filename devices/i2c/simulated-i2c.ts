@@ -21,7 +21,8 @@ export class RegisterChip implements SimulatedChip {
   }
 
   read(count: number): Uint8Array {
-    const bytes = Uint8Array.from({ length: count }, (_, i) => this.registers[(this.at + i) & 0xff])
+    const bytes = new Uint8Array(count)
+    for (let i = 0; i < count; i++) bytes[i] = this.registers[(this.at + i) & 0xff]
     this.at = (this.at + count) & 0xff
     return bytes
   }

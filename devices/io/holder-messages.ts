@@ -2,7 +2,7 @@
  * What the router and clasp-io tell each other, besides what all programs are told (`devices/process`). Handles: 0…255. The
  * table of all messages is in `c/messages.h`.
  */
-export const HOLDER_VERSION = 2
+export const HOLDER_VERSION = 3
 export const MAX_LINES = 256
 
 export const ToHolder = {
@@ -34,6 +34,8 @@ export const FromHolder = {
 
 /** Instead of off (0) and on (1), of an output. */
 export const HIGH_IMPEDANCE = 2
+/** The same, of one that is opened: what it is if it is an output already, else off. */
+export const AS_IT_IS = 3
 
 /** As in `c/gpio_uapi.h`, which has it from the kernel. */
 export const LineFlag = {

@@ -1,11 +1,11 @@
 import { type MessageReader, ProgramMessage } from '../process/program-messages.ts'
-import { FromHolder, HIGH_IMPEDANCE, LineFlag, MAX_LINES, ToHolder } from './holder-messages.ts'
+import { type Held, HeldLines, type HeldPlace, type HeldRequest } from './held-lines.ts'
+import { AS_IT_IS, FromHolder, HIGH_IMPEDANCE, LineFlag, ToHolder } from './holder-messages.ts'
 import { HolderProcess, type HolderProcessOptions } from './holder-process.ts'
 import { explainOpenFailure } from './line-failure.ts'
 import { findLine, type HeaderPin } from './line-name.ts'
 import {
   type Edge,
-  type ForcedReason,
   type Guard,
   type GuardRequest,
   type InputLine,
@@ -27,28 +27,8 @@ export interface LineHolderOptions extends HolderProcessOptions {
 /** It answers within a millisecond. One that does not at all is stuck, and nobody looks after the lines. */
 const ANSWER_MS = 5000
 const SAFE = ['off', 'on', 'hold', 'release'] as const
-const FORCED: readonly (ForcedReason | undefined)[] = [undefined, 'maxOn', 'watchdog', 'interlock']
 const BIAS = { asis: 0, up: LineFlag.pullUp, down: LineFlag.pullDown, none: LineFlag.biasDisabled }
 const DRIVE = { 'push-pull': 0, 'open-drain': LineFlag.openDrain, 'open-source': LineFlag.openSource }
-
-/** A line, or a guarded file, that the process has or was asked for. */
-interface Held {
-  /** As the configuration calls it. */
-  line: string
-  place: string
-  onOpened(isOn: boolean): void
-  onFailed(errno: number): void
-  onEdge?(isOn: boolean, ns: number, sequence: number): void
-  onForced?(isOn: boolean, reason: ForcedReason): void
-  onLost(error: LineError): void
-  onDone?(): void
-  /** Those who asked for the level. */
-  readonly readers: { resolve(isOn: boolean): void; reject(error: LineError): void }[]
-  onClosed?(): void
-  isOpen: boolean
-  /** Of its last edge. */
-  sequence: number
-}
 
 /**
  * The lines of the kernel, held by one process beside this one (clasp-io), which knows what is safe. When this process is
@@ -58,8 +38,7 @@ interface Held {
 export class LineHolder implements Lines {
   private readonly options: LineHolderOptions
   private readonly process: HolderProcess
-  private readonly held: (Held | undefined)[] = []
-  private readonly places = new Map<string, string>()
+  private readonly held: HeldLines
   private readonly interlocks: string[] = []
   private readonly listings: { resolve(lines: LineInfo[]): void; reject(error: LineError): void }[] = []
   private listed: LineInfo[] = []
@@ -70,6 +49,7 @@ export class LineHolder implements Lines {
   constructor(options: LineHolderOptions) {
     this.options = options
     this.offset = new MonotonicOffset(options.clock)
+    this.held = new HeldLines((message) => this.send(message))
     this.process = new HolderProcess(options, {
       onStarted: () => {
         this.offset = new MonotonicOffset(options.clock)
@@ -118,28 +98,29 @@ export class LineHolder implements Lines {
     const info = await this.find(request)
     const { held, handle, opened } = this.hold(request, info)
     held.onForced = (isOn, reason) => request.onForced(isOn, reason)
-    const { interlock, safe, isOn, isReleased, maxOnMs, drive } = request
+    const { interlock, safe, maxOnMs, drive } = request
     this.send(
       addressed(ToHolder.output, handle, info, request)
         .u32(flagsOf(request) | DRIVE[drive])
-        .u8(isReleased ? HIGH_IMPEDANCE : isOn ? 1 : 0)
+        .u8(firstLevel(request))
         .u8(SAFE.indexOf(safe))
         .u32(maxOnMs)
         .u8(this.interlockNumber(interlock))
         .u8(interlock?.mode === 'reject' ? 1 : 0)
         .u32(interlock?.deadTimeMs ?? 0),
     )
-    await opened
+    const isOn = await opened
     const tell = (type: number) => new ProgramMessage(type).u16(handle)
     const sendOpen = (message: ProgramMessage) => {
       if (held.isOpen) this.send(message)
     }
     return {
+      isOn,
       set: (on) => sendOpen(tell(ToHolder.set).u8(on ? 1 : 0)),
       release: () => sendOpen(tell(ToHolder.set).u8(HIGH_IMPEDANCE)),
       strobe: (us) => sendOpen(tell(ToHolder.strobe).u16(us)),
       pulses: (count, periodUs, onDone) => {
-        held.onDone = onDone
+        if (count > 0 && held.isOpen) held.trains.push(onDone)
         sendOpen(tell(ToHolder.pulses).u32(count).u32(periodUs))
       },
       read: () => this.read(handle, held),
@@ -147,12 +128,16 @@ export class LineHolder implements Lines {
     }
   }
 
-  async guard({ path, safe, onForced, onLost }: GuardRequest): Promise<Guard> {
+  async guard({ path, safe, before, onForced, onLost }: GuardRequest): Promise<Guard> {
     this.process.run()
     const owner = { line: path, consumer: '', onLost }
     const { held, handle, opened } = this.hold(owner, { chip: path, offset: -1, consumer: '' })
     held.onForced = (_isOn, reason) => onForced(reason)
-    const tell = (text: string) => this.send(new ProgramMessage(ToHolder.guard).u16(handle).text(path).text(text))
+    const tell = (text: string) => {
+      const message = new ProgramMessage(ToHolder.guard).u16(handle)
+      if (before !== undefined) message.text(before.path).text(before.safe)
+      this.send(message.text(path).text(text))
+    }
     tell(safe)
     await opened
     return {
@@ -172,50 +157,10 @@ export class LineHolder implements Lines {
     return findLine(line, await this.list(), this.options.pins)
   }
 
-  /** Takes a handle; `opened` settles with the answer to the message that is sent next. */
-  private hold(
-    { line, consumer, onLost }: Pick<LineRequest, 'line' | 'consumer' | 'onLost'>,
-    info: Pick<LineInfo, 'chip' | 'offset' | 'consumer'>,
-  ) {
-    let handle = this.held.indexOf(undefined)
-    if (handle < 0) handle = this.held.length
-    if (handle >= MAX_LINES) throw new LineError('failed', `more than ${MAX_LINES} lines: use fewer devices`)
-    const place = placeOf(info)
-    const user = this.places.get(place)
-    if (user !== undefined) {
-      throw new LineError('busy', `${line} is used by ${user} already: give ${consumer} another line`)
-    }
-    let held: Held | undefined
-    const opened = new Promise<boolean>((resolve, reject) => {
-      held = {
-        line,
-        place,
-        isOpen: false,
-        sequence: 0,
-        readers: [],
-        onOpened: resolve,
-        onFailed: (errno) => {
-          this.release(handle)
-          explainOpenFailure(line, info, errno).then(reject)
-        },
-        onLost: (error) => {
-          reject(error)
-          onLost(error)
-        },
-      }
-      this.held[handle] = held
-    })
-    this.places.set(place, consumer)
+  private hold(request: HeldRequest, place: HeldPlace): ReturnType<HeldLines['hold']> {
+    const taken = this.held.hold(request, place)
     this.awaitAnswer()
-    return { held: held as unknown as Held, handle, opened }
-  }
-
-  private release(handle: number): void {
-    const held = this.held[handle]
-    if (held === undefined) return
-    this.places.delete(held.place)
-    held.isOpen = false
-    this.held[handle] = undefined
+    return taken
   }
 
   private read(handle: number, held: Held): Promise<boolean> {
@@ -258,8 +203,7 @@ export class LineHolder implements Lines {
 
   private onNoAnswer(): void {
     this.answerTimer = null
-    const isAsked = this.held.some((one) => one !== undefined && (!one.isOpen || one.readers.length > 0))
-    if (!isAsked && this.listings.length === 0) return
+    if (!this.held.isAnswerDue && this.listings.length === 0) return
     if (this.hasHeard) this.awaitAnswer()
     else this.process.kill()
   }
@@ -268,14 +212,7 @@ export class LineHolder implements Lines {
     this.answerTimer?.cancel()
     this.answerTimer = null
     for (const { reject } of this.listings.splice(0)) reject(error)
-    for (const [handle, held] of this.held.entries()) {
-      if (held === undefined) continue
-      const isWanted = held.onClosed === undefined
-      this.release(handle)
-      for (const { reject } of held.readers.splice(0)) reject(error)
-      held.onClosed?.()
-      if (isWanted) held.onLost(error)
-    }
+    this.held.ended(error)
   }
 
   private receive(type: number, body: MessageReader): void {
@@ -300,50 +237,7 @@ export class LineHolder implements Lines {
         this.onMessagesLost()
         return
     }
-    const handle = body.u16()
-    const held = this.held[handle]
-    if (held !== undefined) this.receiveFor(held, handle, type, body)
-  }
-
-  private receiveFor(held: Held, handle: number, type: number, body: MessageReader): void {
-    if (type === FromHolder.edge) {
-      const isOn = body.u8() !== 0
-      const ms = body.ms()
-      held.sequence = body.u32()
-      held.onEdge?.(isOn, ms, held.sequence)
-    } else if (type === FromHolder.level) {
-      held.readers.shift()?.resolve(body.u8() !== 0)
-    } else if (type === FromHolder.forced) {
-      const isOn = body.u8() !== 0
-      const reason = FORCED[body.u8()]
-      // It keeps outputs safe until it hears that this is known here.
-      if (reason === 'watchdog') this.send(new ProgramMessage(ToHolder.resume))
-      if (reason !== undefined) held.onForced?.(isOn, reason)
-    } else if (type === FromHolder.done) {
-      held.onDone?.()
-    } else if (type === FromHolder.opened) {
-      held.isOpen = true
-      held.onOpened(body.u8() !== 0)
-    } else if (type === FromHolder.closed) {
-      this.release(handle)
-      held.onClosed?.()
-    } else if (type === FromHolder.failed) {
-      this.onFailed(held, handle, body.u32())
-    }
-  }
-
-  private onFailed(held: Held, handle: number, errno: number): void {
-    if (!held.isOpen && held.onClosed === undefined) {
-      held.onFailed(errno)
-      return
-    }
-    const error = new LineError('lost', `${held.line} does not work any more (error ${errno}): is it still there?`)
-    for (const { reject } of held.readers.splice(0)) reject(error)
-    if (held.onClosed !== undefined) return
-    this.send(new ProgramMessage(ToHolder.close).u16(handle))
-    held.isOpen = false
-    held.onClosed = () => {}
-    held.onLost(error)
+    this.held.receive(type, body)
   }
 
   private onListed(errno: number): void {
@@ -356,8 +250,7 @@ export class LineHolder implements Lines {
 
   /** Edges went missing: the level says what counts. */
   private onMessagesLost(): void {
-    for (const [handle, held] of this.held.entries()) {
-      if (held?.onEdge === undefined || !held.isOpen) continue
+    for (const [handle, held] of this.held.inputs) {
       const atMs = this.options.clock.now()
       this.read(handle, held).then(
         (isOn) => held.onEdge?.(isOn, this.offset.remote(atMs), held.sequence),
@@ -369,8 +262,8 @@ export class LineHolder implements Lines {
   }
 }
 
-function placeOf({ chip, offset }: { chip: string; offset: number }): string {
-  return offset < 0 ? chip : `${chip}:${offset}`
+function firstLevel({ isOn, isReleased, isKept }: OutputRequest): number {
+  return isReleased ? HIGH_IMPEDANCE : isKept ? AS_IT_IS : isOn ? 1 : 0
 }
 
 function addressed(type: number, handle: number, info: LineInfo, { consumer }: LineRequest): ProgramMessage {

@@ -70,6 +70,8 @@ export interface OutputRequest extends LineRequest {
   isOn: boolean
   /** High impedance at first instead, until it is set. */
   isReleased?: boolean
+  /** What it is at first instead; off when it is no output yet. */
+  isKept?: boolean
   safe: SafeState
   /** Off after so long; 0 = no limit. */
   maxOnMs: number
@@ -88,23 +90,33 @@ export interface Interlock {
 }
 
 export interface OutputLine {
+  /** What it was when it was opened. */
+  readonly isOn: boolean
   set(isOn: boolean): void
   /** High impedance, until it is set. */
   release(): void
   /** On for so many microseconds, 1…1000, exactly. */
   strobe(us: number): void
-  /** `count` pulses, one each `periodUs` (≥ 200); replaces what is still to come. Told when they are through. */
-  pulses(count: number, periodUs: number, onDone: () => void): void
+  /**
+   * `count` pulses, one each `periodUs` (≥ 200); replaces what is still to come, and with 0 ends it. `onDone` is told once how
+   * many were made: fewer when they were replaced, or the output was set or made safe.
+   */
+  pulses(count: number, periodUs: number, onDone: (made: number) => void): void
   /** The level now. */
   read(): Promise<boolean>
   /** Safe, then free. */
   close(): Promise<void>
 }
 
-export interface GuardRequest {
+export interface GuardedFile {
   path: string
   /** At most 31 bytes. */
   safe: string
+}
+
+export interface GuardRequest extends GuardedFile {
+  /** Gets its text before the other one does; that never changes. */
+  before?: GuardedFile
   /** It was written. */
   onForced(reason: ForcedReason): void
   /** Nobody guards it any more. */

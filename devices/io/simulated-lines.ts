@@ -1,4 +1,5 @@
 import type { DeviceClock } from '../device.ts'
+import { type LimitedOutput, LimitedOutputs } from './limited-outputs.ts'
 import {
   type Guard,
   type GuardRequest,
@@ -14,12 +15,16 @@ import {
 
 interface SimulatedOutput {
   request: OutputRequest
-  isOn: boolean
-  /** When it went off; interlocks wait from then on. */
-  offAt: number
-  offBy: { cancel(): void } | null
-  onWhen: { cancel(): void } | null
-  pulses: { cancel(): void } | null
+  limited: LimitedOutput
+  train: PulseTrain | null
+}
+
+interface PulseTrain {
+  count: number
+  periodUs: number
+  startedAt: number
+  timer: { cancel(): void }
+  onDone(made: number): void
 }
 
 /**
@@ -32,6 +37,7 @@ export class SimulatedLines implements Lines {
   private readonly released = new Set<string>()
   private readonly inputs = new Map<string, InputRequest>()
   private readonly outputs = new Map<string, SimulatedOutput>()
+  private readonly limited: LimitedOutputs
   private readonly sequences = new Map<string, number>()
   private readonly guards = new Map<string, string>()
   /** Told of every change of an output. */
@@ -41,6 +47,7 @@ export class SimulatedLines implements Lines {
 
   constructor(clock: DeviceClock) {
     this.clock = clock
+    this.limited = new LimitedOutputs(clock)
   }
 
   /** The logical level. */
@@ -64,9 +71,10 @@ export class SimulatedLines implements Lines {
 
   /** As if the hardware of the line went. */
   unplug(line: string): void {
-    const request = this.inputs.get(line) ?? this.outputs.get(line)?.request
+    const output = this.outputs.get(line)
+    const request = this.inputs.get(line) ?? output?.request
     this.inputs.delete(line)
-    this.outputs.delete(line)
+    if (output !== undefined) this.remove(line, output)
     request?.onLost(new LineError('lost', `${line} does not work any more: is it still there?`))
   }
 
@@ -74,7 +82,7 @@ export class SimulatedLines implements Lines {
   fallSafe(): void {
     for (const [line, output] of this.outputs) {
       this.applySafe(line, output, output.request.safe)
-      output.request.onForced(output.isOn, 'watchdog')
+      output.request.onForced(output.limited.isOn, 'watchdog')
     }
   }
 
@@ -99,29 +107,28 @@ export class SimulatedLines implements Lines {
   async output(request: OutputRequest): Promise<OutputLine> {
     const { line } = request
     this.claim(request)
-    const output: SimulatedOutput = {
-      request,
-      isOn: false,
-      offAt: Number.NEGATIVE_INFINITY,
-      offBy: null,
-      onWhen: null,
-      pulses: null,
-    }
+    const isOff = { isOn: false, wasOn: false }
+    const limited = this.limited.add(request, isOff, (isOn) => this.drivenTo(line, isOn))
+    const output: SimulatedOutput = { request, limited, train: null }
     this.outputs.set(line, output)
     if (request.isReleased) this.applySafe(line, output, 'release')
-    else this.apply(line, output, request.isOn)
+    else limited.change(request.isKept ? this.isOn(line) : request.isOn)
     return {
-      set: (isOn) => this.set(line, output, isOn),
+      isOn: limited.isOn,
+      set: (isOn) => {
+        this.endTrain(output)
+        limited.set(isOn)
+      },
       release: () => this.applySafe(line, output, 'release'),
       strobe: (us) => this.onStrobe(line, us),
       pulses: (count, periodUs, onDone) => {
-        output.pulses?.cancel()
-        output.pulses = this.clock.timer((count * periodUs) / 1000, onDone)
+        this.endTrain(output)
+        if (count > 0) this.beginTrain(output, count, periodUs, onDone)
       },
-      read: async () => output.isOn,
+      read: async () => limited.isOn,
       close: async () => {
         this.applySafe(line, output, request.safe)
-        if (this.outputs.get(line) === output) this.outputs.delete(line)
+        if (this.outputs.get(line) === output) this.remove(line, output)
       },
     }
   }
@@ -142,68 +149,41 @@ export class SimulatedLines implements Lines {
     throw new LineError('busy', `${line} is used by ${user} already: give ${consumer} another line`)
   }
 
-  private set(line: string, output: SimulatedOutput, isOn: boolean): void {
-    if (isOn && (output.isOn || output.onWhen !== null)) return
-    output.onWhen?.cancel()
-    output.onWhen = null
-    const waitMs = isOn ? this.clearInterlock(output) : 0
-    if (waitMs === undefined) {
-      output.request.onForced(false, 'interlock')
-    } else if (waitMs > 0) {
-      output.onWhen = this.clock.timer(waitMs, () => {
-        output.onWhen = null
-        this.apply(line, output, true)
-        output.request.onForced(true, 'interlock')
-      })
-    } else {
-      this.apply(line, output, isOn)
-    }
+  private remove(line: string, output: SimulatedOutput): void {
+    output.train?.timer.cancel()
+    this.limited.remove(output.limited)
+    this.outputs.delete(line)
   }
 
-  /** How long the output has to wait, ms; undefined: it must stay off. */
-  private clearInterlock(output: SimulatedOutput): number | undefined {
-    const { interlock } = output.request
-    let waitMs = 0
-    if (interlock === undefined) return waitMs
-    for (const [line, other] of this.outputs) {
-      if (other === output || other.request.interlock?.name !== interlock.name) continue
-      if (other.isOn || other.onWhen !== null) {
-        if (interlock.mode === 'reject') return undefined
-        other.onWhen?.cancel()
-        other.onWhen = null
-        this.apply(line, other, false)
-        other.request.onForced(false, 'interlock')
-      }
-      waitMs = Math.max(waitMs, other.offAt + interlock.deadTimeMs - this.clock.now())
-    }
-    return waitMs
-  }
-
-  private apply(line: string, output: SimulatedOutput, isOn: boolean): void {
-    const { maxOnMs, onForced } = output.request
-    if (isOn && !output.isOn && maxOnMs > 0) {
-      output.offBy = this.clock.timer(maxOnMs, () => {
-        this.apply(line, output, false)
-        onForced(false, 'maxOn')
-      })
-    }
-    if (!isOn) {
-      output.offBy?.cancel()
-      if (output.isOn) output.offAt = this.clock.now()
-    }
-    output.isOn = isOn
+  private drivenTo(line: string, isOn: boolean): void {
     this.released.delete(line)
     if (this.isOn(line) === isOn) return
     this.levels.set(line, isOn)
     this.onOutput(line, isOn)
   }
 
+  private beginTrain(output: SimulatedOutput, count: number, periodUs: number, onDone: (made: number) => void): void {
+    const timer = this.clock.timer((count * periodUs) / 1000, () => {
+      output.train = null
+      onDone(count)
+    })
+    output.train = { count, periodUs, startedAt: this.clock.now(), timer, onDone }
+  }
+
+  /** One that has begun is made. */
+  private endTrain(output: SimulatedOutput): void {
+    const { train } = output
+    if (train === null) return
+    output.train = null
+    train.timer.cancel()
+    const passedUs = (this.clock.now() - train.startedAt) * 1000
+    train.onDone(Math.min(train.count, Math.floor(passedUs / train.periodUs) + 1))
+  }
+
   private applySafe(line: string, output: SimulatedOutput, safe: SafeState): void {
-    output.onWhen?.cancel()
-    output.onWhen = null
-    output.pulses?.cancel()
-    if (safe !== 'hold') this.apply(line, output, safe === 'on')
-    else output.offBy?.cancel()
+    this.endTrain(output)
+    if (safe === 'hold') output.limited.stop()
+    else output.limited.change(safe === 'on')
     if (safe === 'release') this.released.add(line)
   }
 }

@@ -87,9 +87,15 @@ export const kernelLed = defineDevice({
       set('', options.safe === 'on' ? 1 : 0)
       set('trigger', trigger)
     }
+    const handBack = { path: triggerFile, safe: `${former}\n` }
+    const safeLight = {
+      // With a trigger it would go on blinking.
+      before: { path: triggerFile, safe: 'none\n' },
+      path: brightnessFile,
+      safe: `${options.safe === 'on' ? max : 0}\n`,
+    }
     const guard = await context.lines.guard({
-      path: options.safe === 'trigger' ? triggerFile : brightnessFile,
-      safe: `${options.safe === 'trigger' ? former : options.safe === 'on' ? max : 0}\n`,
+      ...(options.safe === 'trigger' ? handBack : safeLight),
       onForced: () => {
         beSafe()
         tell()

@@ -29,10 +29,10 @@ const MOST_UNREAD_BYTES = 65_536
 const BEATS_PER_WATCHDOG = 4
 const STOP_MS = 1000
 /**
- * What waits in the pipe may be thousands of edges; others get their turn in between. 256 take 0.4 ms on a desktop, about
+ * What waits in the pipe may be thousands of edges; others get their turn in between. 128 take 0.2 ms on a desktop, about
  * ten times as long on the smallest board.
  */
-const MESSAGES_PER_TURN = 256
+const MESSAGES_PER_TURN = 128
 
 /**
  * A program beside this process that looks after outputs: messages to and from it, and the beat that tells it that this

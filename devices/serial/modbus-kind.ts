@@ -1,10 +1,18 @@
 import { type AnyDeviceKind, type DeviceContext, defineDevice, type Plain, type SignalSpec } from '../device.ts'
+import { keepsParam } from '../fail-safe.ts'
 import { type OptionSpecs, type OptionsOf, table, whole } from '../options.ts'
 import { nameProblem } from '../row-names.ts'
 import type { ModbusLink } from './modbus-link.ts'
 import { MOST_REGISTERS } from './modbus-pdu.ts'
 import { ModbusPolling } from './modbus-polling.ts'
-import { type Register, registerColumns, registerProblem, registerSignal, withinLimits } from './modbus-registers.ts'
+import {
+  isOutput,
+  type Register,
+  registerColumns,
+  registerProblem,
+  registerSignal,
+  withinLimits,
+} from './modbus-registers.ts'
 import { PORT_RETRY_MS } from './port-options.ts'
 import { SimulatedSlaves } from './simulated-slaves.ts'
 
@@ -56,6 +64,12 @@ export function modbusKind<S extends OptionSpecs>(traits: ModbusTraits<S>): AnyD
       ),
     },
     signals: (options) => signalsOf(settingsOf(options).registers),
+    outputs: (options) =>
+      Object.fromEntries(
+        settingsOf(options)
+          .registers.filter(isOutput)
+          .map((row) => [row.name, row]),
+      ),
     simulatedInputs: (options) => signalsOf(settingsOf(options).registers.filter(({ access }) => access === 'r')),
     check: (options) => {
       const { registers } = settingsOf(options)
@@ -66,49 +80,33 @@ export function modbusKind<S extends OptionSpecs>(traits: ModbusTraits<S>): AnyD
       )
     },
     async open(context) {
-      const { clock, isSimulated, lost, name, problem } = context
+      const { isSimulated, lost } = context
       const { registers: rows, retries, longestRead: most } = settingsOf(context.options)
       const options = context.options as unknown as OptionsOf<S>
       const twin = isSimulated ? new SimulatedSlaves(rows) : undefined
       const line = twin ?? (await link(context as unknown as DeviceContext<S>))
       const polling = new ModbusPolling(line, { rows, most, retries, advice: advice(options) }, context)
-      const deadmen = new Map<Register, { cancel(): void }>()
-      const makeSafe = (row: Register) => {
-        deadmen.get(row)?.cancel()
-        if (row.safe !== undefined) polling.writeSafe(row, row.safe)
+      const makeSafe = (row: Register, keepsWish: boolean) => {
+        if (row.safe !== undefined) polling.writeSafe(row, row.safe, keepsWish)
       }
-      const write = (row: Register, value: Plain) => {
-        deadmen.get(row)?.cancel()
-        polling.write(row, withinLimits(row, value))
-        if (row.deadman === 0) return
-        const expire = () => {
-          makeSafe(row)
-          problem('failsafe', `${name}: ${row.name} is safe: nothing was written for ${row.deadman} ms`)
-        }
-        deadmen.set(row, clock.timer(row.deadman, expire))
-      }
-      for (const row of rows) makeSafe(row)
+      for (const row of rows) makeSafe(row, false)
       const running = polling.run().catch(lost)
       const written = rows.filter(({ access }) => access === 'rw')
       const sensed = rows.filter(({ access }) => access === 'r')
       return {
-        write: Object.fromEntries(written.map((row) => [row.name, (value: Plain) => write(row, value)])),
+        write: Object.fromEntries(
+          written.map((row) => [row.name, (value: Plain) => polling.write(row, withinLimits(row, value))]),
+        ),
         ...(twin !== undefined && {
           play: Object.fromEntries(sensed.map((row) => [row.name, (value: Plain) => twin.hold(row, value)])),
         }),
-        async safe(reason) {
-          const meant = rows.filter(({ safe, onHubLoss }) => {
-            return safe !== undefined && (reason !== 'link' || onHubLoss === 'safe')
-          })
-          for (const row of meant) makeSafe(row)
-          if (reason === 'stop') await polling.finish(STOP_MS)
-          else if (meant.length > 0) {
-            const names = meant.map((row) => row.name).join(', ')
-            problem('failsafe', `${name}: ${names} in the safe state (${reason})`)
+        async safe(reason, keepsWish, output) {
+          for (const row of rows) {
+            if (output === undefined || output === row.name) makeSafe(row, keepsParam(row, reason, keepsWish))
           }
+          if (reason === 'stop') await polling.finish(STOP_MS)
         },
         async close() {
-          for (const timer of deadmen.values()) timer.cancel()
           polling.stop()
           await line.close()
           await running

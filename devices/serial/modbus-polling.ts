@@ -46,6 +46,8 @@ export class ModbusPolling {
   private readonly slaves = new Map<number, ModbusSlave>()
   private readonly writes = new Map<Register, PendingWrite>()
   private readonly seen = new Map<Register, Plain>()
+  /** Safe for a while: their params stay what clients want them to be again. */
+  private readonly wished = new Set<Register>()
   private blocks: PolledBlock[]
   private told = ''
   private isReading = true
@@ -75,6 +77,7 @@ export class ModbusPolling {
 
   /** The last one counts when several come before the line is free. */
   write(row: Register, value: Plain): void {
+    this.wished.delete(row)
     if (this.slaveOf(row).isAway) {
       this.refuse(row, this.slaveOf(row).problem)
       return
@@ -83,10 +86,12 @@ export class ModbusPolling {
     this.wakeUp?.()
   }
 
-  /** As `write`, until it has worked. */
-  writeSafe(row: Register, value: number): void {
+  /** As `write`, until it has worked. `keepsWish`: its param stays what it is until the next `write`. */
+  writeSafe(row: Register, value: number, keepsWish: boolean): void {
     this.writes.set(row, { value, isSafe: true })
-    this.context.set(row.name, typeOf(row) === 'bool' ? value !== 0 : value)
+    if (keepsWish) this.wished.add(row)
+    else this.wished.delete(row)
+    if (!keepsWish) this.context.set(row.name, typeOf(row) === 'bool' ? value !== 0 : value)
     this.wakeUp?.()
   }
 
@@ -245,7 +250,7 @@ export class ModbusPolling {
     // What waits to be written is newer.
     if (this.writes.has(row)) return
     this.seen.set(row, value)
-    this.context.set(row.name, value)
+    if (!this.wished.has(row)) this.context.set(row.name, value)
   }
 
   private forget(row: Register): void {

@@ -1,4 +1,5 @@
 import type { Plain, SignalSpec } from '../device.ts'
+import { type FailSafeOptions, failSafeProblem, gradualFailSafeOptions } from '../fail-safe.ts'
 import { choice, duration, number, optional, required, text, whole } from '../options.ts'
 import { rowName } from '../row-names.ts'
 import type { Area } from './modbus-pdu.ts'
@@ -50,13 +51,12 @@ export const registerColumns = {
       max: LIMIT,
     }),
   ),
-  deadman: duration('Safe when nothing was written for so long; 0s = never.', 0, { minMs: 0, maxMs: DAY_MS }),
-  onHubLoss: choice('What it does when the hub of this router is gone.', 'hold', ['hold', 'safe']),
+  ...gradualFailSafeOptions,
   description: text('What clients show as its description.'),
 }
 
 /** A row of that table. */
-export interface Register {
+export interface Register extends FailSafeOptions {
   readonly name: string
   readonly slave: number
   readonly area: Area
@@ -73,8 +73,6 @@ export interface Register {
   readonly max: number | undefined
   readonly deadband: number
   readonly safe: number | undefined
-  readonly deadman: number
-  readonly onHubLoss: 'hold' | 'safe'
   readonly description: string | undefined
 }
 
@@ -125,9 +123,22 @@ export function withinLimits(row: Register, value: Plain): Plain {
   return typeof value === 'number' ? Math.min(max, Math.max(min, value)) : value
 }
 
+/** Whether the runtime looks after it as an output. */
+export function isOutput({ safe, initial }: Register): boolean {
+  return safe !== undefined || initial === 'last'
+}
+
+/** An option that is of no use without a safe value; undefined: none is set. */
+function needsSafe({ deadman, ownerTimeout, onHubLoss, requires }: Register): string | undefined {
+  if (deadman > 0) return 'deadman'
+  if (ownerTimeout > 0) return 'ownerTimeout'
+  if (onHubLoss === 'safe') return 'onHubLoss'
+  return requires === undefined ? undefined : 'requires'
+}
+
 /** What contradicts itself in a row; undefined: nothing. */
 export function registerProblem(row: Register): string | undefined {
-  const { name, type, area, bit, register, access, min, max, safe, deadman, onHubLoss, scale } = row
+  const { name, type, area, bit, register, access, min, max, safe, scale, initial } = row
   const said = (what: string) => `registers: ${name}: ${what}`
   if (isBits(row) && bit !== undefined) return said(`a ${area} has no bits`)
   if (isBits(row) && type !== undefined && type !== 'bool') return said(`a ${area} is a bool, not ${type}`)
@@ -136,8 +147,11 @@ export function registerProblem(row: Register): string | undefined {
   if (register + wordCount(row) > 0x10000) return said('its second register would be 65536')
   if (access === 'rw' && (area === 'discrete' || area === 'input')) return said(`a ${area} cannot be written`)
   if (access === 'r' && safe !== undefined) return said('safe needs access: rw')
-  if (safe === undefined && deadman > 0) return said('deadman needs safe')
-  if (safe === undefined && onHubLoss === 'safe') return said('onHubLoss needs safe')
+  const idle = safe === undefined ? needsSafe(row) : undefined
+  if (idle !== undefined) return said(`${idle} needs safe`)
+  if (access === 'r' && initial === 'last') return said('initial: last needs access: rw')
+  const problem = failSafeProblem(row)
+  if (problem !== undefined) return said(problem)
   if (scale === 0) return said('scale is 0')
   return min !== undefined && max !== undefined && min >= max ? said('min has to be below max') : undefined
 }

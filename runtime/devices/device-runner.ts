@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../router/clock.ts'
 import type { Log } from '../router/log.ts'
 import { DeviceCommands, tracksOwner } from './device-commands.ts'
 import { DeviceSession, type SessionParts } from './device-session.ts'
+import { type Condition, DeviceState } from './device-state.ts'
 import { Sampling } from './sampling.ts'
 import { SimulatedReadings } from './simulated-readings.ts'
 
@@ -43,8 +44,7 @@ export interface RunnerReport {
   name: string
   kind: string
   address: string
-  /** `absent`: its hardware cannot be had at present; `failing`: it is there, and its readings fail. */
-  state: 'starting' | 'running' | 'failing' | 'absent'
+  state: Condition
   /** Why it does not run; '' when it does. */
   problem: string
   isSimulated: boolean
@@ -58,6 +58,7 @@ export class DeviceRunner {
   private readonly kind: AnyDeviceKind
   private readonly parts: RunnerParts
   private readonly session: DeviceSession
+  private readonly state: DeviceState
   private readonly commands: DeviceCommands
   private readonly backOff: BackOff
   /** Of a simulated sensor. */
@@ -67,9 +68,6 @@ export class DeviceRunner {
   private aborter = new AbortController()
   private opening: Promise<void> = Promise.resolve()
   private timer: Timer | null = null
-  private state: RunnerReport['state'] = 'starting'
-  private problem = ''
-  private sinceUs: number
   private isStopped = false
   /** When its hardware was there last; monotonic ms. */
   private openedAt = Number.POSITIVE_INFINITY
@@ -78,7 +76,6 @@ export class DeviceRunner {
     this.entry = entry
     this.kind = kind
     this.parts = parts
-    this.sinceUs = parts.clock.wallUs()
     this.backOff = new BackOff({ baseMs: FIRST_RETRY_MS, capMs: kind.retryMs ?? LAST_RETRY_MS, random: parts.random })
     const specs = kind.signals(entry.options)
     const owner = {
@@ -87,29 +84,41 @@ export class DeviceRunner {
         if (!this.isStopped) this.commands.onWrite(key, value)
       },
       onSimulated: (name: string, value: Plain) => this.onSimulated(name, value),
-      ...(tracksOwner(entry) && { onWriter: (id: string) => this.commands.onWriter(id) }),
+      ...(tracksOwner(kind, entry) && { onWriter: (key: string, id: string) => this.commands.onWriter(key, id) }),
     }
-    const isSensor = parts.simulatedLines !== undefined && kind.sampleMs !== undefined && !kind.isOwnTwin
-    this.readings = isSensor ? new SimulatedReadings(specs, parts.clock, parts.phase) : null
-    this.session = new DeviceSession(entry, kind, parts.simulatedLines !== undefined, owner, parts)
-    this.commands = new DeviceCommands(entry, kind, this.session, parts, {
+    const { isSimulated } = this
+    const isMadeUp = isSimulated && kind.sampleMs !== undefined && !kind.isOwnTwin
+    const stream = kind.simulatedStream?.(entry.options)
+    this.readings = isMadeUp ? new SimulatedReadings(specs, stream, parts.clock, parts.phase) : null
+    this.session = new DeviceSession(entry, kind, specs, isSimulated, owner, parts)
+    this.state = new DeviceState(entry, isSimulated, this.everyMs, this.session, parts)
+    this.commands = new DeviceCommands(entry, kind, specs, this.session, parts, {
       write: (key, value) => this.write(key, value),
-      makeSafe: (reason, keepsWish) => void this.guarded(() => this.device?.safe?.(reason, keepsWish)),
-      tellProblem: (code, message) => this.tellProblem(code, message),
+      makeSafe: (reason, keepsWish, output) => void this.guarded(() => this.device?.safe?.(reason, keepsWish, output)),
+      tellProblem: (code, message) => this.state.tellProblem(code, message),
     })
   }
 
   get report(): RunnerReport {
-    const { entry, state, problem } = this
+    const { entry, state } = this
     return {
       name: entry.name,
       kind: entry.kind,
       address: this.session.address,
-      state,
-      problem,
-      isSimulated: this.parts.simulatedLines !== undefined,
+      state: state.condition,
+      problem: state.problem,
+      isSimulated: this.isSimulated,
       dropped: this.parts.budget.refused,
     }
+  }
+
+  /** Between readings; undefined: it is not read at an interval. */
+  private get everyMs(): number | undefined {
+    return this.entry.every ?? this.kind.sampleMs
+  }
+
+  private get isSimulated(): boolean {
+    return this.parts.simulatedLines !== undefined
   }
 
   /** Resolves when the hardware was tried for the first time. */
@@ -147,37 +156,10 @@ export class DeviceRunner {
   private async open(): Promise<void> {
     const aborter = new AbortController()
     this.aborter = aborter
-    const { lines, i2c, serial, oneWire, sysfs, dev, program, clock } = this.parts
     // Opening it changes them.
     const wishes = this.commands.wishes
-    const context: DeviceContext = {
-      name: this.entry.name,
-      options: this.entry.options,
-      lines,
-      i2c,
-      serial,
-      oneWire,
-      sysfs,
-      dev,
-      program,
-      isSimulated: this.parts.simulatedLines !== undefined,
-      clock,
-      signal: aborter.signal,
-      last: (key) => this.commands.last(key),
-      set: (key, value) => this.session.set(key, value),
-      emit: (key, payload) => this.session.emit(key, payload),
-      gesture: (key, phase, payload) => this.session.gesture(key, phase, payload),
-      problem: (code, message) => this.tellProblem(code, message),
-      failing: (reason) => {
-        if (!aborter.signal.aborted) this.enter(reason === '' ? 'running' : 'failing', reason)
-      },
-      lost: (error) => {
-        // Each of its lines may tell.
-        if (aborter === this.aborter && !aborter.signal.aborted) this.onLost(error)
-      },
-    }
     try {
-      this.device = this.readings ?? (await this.kind.open(context))
+      this.device = this.readings ?? (await this.kind.open(this.contextFor(aborter)))
     } catch (error) {
       // It was lost while it was being opened: that counts already.
       if (aborter.signal.aborted) return
@@ -191,27 +173,60 @@ export class DeviceRunner {
       await this.close()
       return
     }
-    this.openedAt = clock.now()
+    this.openedAt = this.parts.clock.now()
+    this.readings?.begin(aborter.signal, (key, sample) => this.session.emit(key, sample))
     // What can be set up but not read is not there: it would come and go with each attempt.
     if (!this.kind.isReopened || this.device.read === undefined) this.arrive()
     this.commands.begin(wishes)
     this.sample()
   }
 
+  /** What a driver has while its hardware is there, which ends with `aborter`. */
+  private contextFor(aborter: AbortController): DeviceContext {
+    const { commands, session, state } = this
+    const { lines, i2c, serial, oneWire, sysfs, dev, program, clock } = this.parts
+    return {
+      name: this.entry.name,
+      options: this.entry.options,
+      lines,
+      i2c,
+      serial,
+      oneWire,
+      sysfs,
+      dev,
+      program,
+      isSimulated: this.isSimulated,
+      clock,
+      signal: aborter.signal,
+      last: (key) => commands.last(key),
+      set: (key, value) => session.set(key, value),
+      emit: (key, payload) => session.emit(key, payload),
+      gesture: (key, phase, payload) => session.gesture(key, phase, payload),
+      problem: (code, message) => state.tellProblem(code, message),
+      failing: (reason) => {
+        if (!aborter.signal.aborted) state.enter(reason === '' ? 'running' : 'failing', reason)
+      },
+      lost: (error) => {
+        // Each of its lines may tell.
+        if (aborter === this.aborter && !aborter.signal.aborted) this.onLost(error)
+      },
+    }
+  }
+
   private arrive(): void {
     this.backOff.reset()
-    this.enter('running', '')
+    this.state.enter('running', '')
   }
 
   private sample(): void {
-    const { device, kind, entry, parts } = this
-    const everyMs = entry.every ?? kind.sampleMs
+    const { device, kind, parts, everyMs } = this
     if (device?.read === undefined || everyMs === undefined) return
     const { read } = device
     this.sampling = new Sampling(() => read.call(device), everyMs, parts.phase, parts.clock, {
       onReadings: (readings) => {
-        if (this.state === 'starting' || this.state === 'absent') this.arrive()
-        for (const [key, value] of Object.entries(readings)) this.session.set(key, value)
+        const { condition } = this.state
+        if (condition === 'starting' || condition === 'absent') this.arrive()
+        for (const key in readings) this.session.set(key, readings[key])
       },
       onHealth: (isOk, reason) => {
         if (!isOk && kind.isReopened) {
@@ -219,7 +234,7 @@ export class DeviceRunner {
           return
         }
         if (!isOk) this.session.clear()
-        this.enter(isOk ? 'running' : 'failing', reason)
+        this.state.enter(isOk ? 'running' : 'failing', reason)
       },
     })
   }
@@ -233,7 +248,7 @@ export class DeviceRunner {
   private fail(error: Error): void {
     if (this.isStopped) return
     this.session.clear()
-    this.enter('absent', error.message)
+    this.state.enter('absent', error.message)
     this.timer?.cancel()
     this.timer = this.parts.clock.timer(this.retryMs(), () => {
       this.opening = this.opening.then(() => (this.isStopped ? undefined : this.open()))
@@ -259,13 +274,13 @@ export class DeviceRunner {
   private write(key: string, value: Plain): void {
     const write = this.device?.write?.[key]
     if (write === undefined) {
-      this.session.tellProblem('absent', `${this.session.address} cannot be set at present: ${this.problem}`)
+      this.session.tellProblem('absent', `${this.session.address} cannot be set at present: ${this.state.problem}`)
       return
     }
     try {
       write(value)
     } catch (error) {
-      this.onBug(error as Error)
+      this.state.onBug(error as Error)
     }
   }
 
@@ -273,47 +288,7 @@ export class DeviceRunner {
     try {
       await step()
     } catch (error) {
-      this.onBug(error as Error)
+      this.state.onBug(error as Error)
     }
   }
-
-  private tellProblem(code: string, message: string): void {
-    this.parts.log.warn(`device ${this.entry.name}: ${message}`, { code })
-    this.session.tellProblem(code, message)
-  }
-
-  private onBug(error: Error): void {
-    this.parts.log.error(`device ${this.entry.name}: the driver ${this.entry.kind} failed: ${error.message}`, {
-      stack: error.stack,
-    })
-  }
-
-  /** A state is told when it, or its reason, is new. */
-  private enter(state: RunnerReport['state'], problem: string): void {
-    if (state === this.state && problem === this.problem) return
-    const { log, clock } = this.parts
-    const { name, kind } = this.entry
-    if (state === 'running') log.info(`device ${name} is running`, { kind, address: this.session.address })
-    else log.warn(`device ${name}: ${problem}`, { kind, state })
-    if (state !== this.state) this.sinceUs = clock.wallUs()
-    this.state = state
-    this.problem = problem
-    if (problem !== '') this.session.tellProblem(state, problem)
-    const { isSimulated } = this.report
-    this.session.tellHealth(state === 'running', {
-      kind,
-      driver: kind,
-      state,
-      problem,
-      simulated: isSimulated,
-      since: this.sinceUs,
-      ...settingsOf(this.entry),
-    })
-  }
-}
-
-/** The options that fit into a map. */
-function settingsOf({ options }: DeviceEntry): Record<string, string | number | boolean> {
-  const simple = Object.entries(options).filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
-  return Object.fromEntries(simple) as Record<string, string | number | boolean>
 }

@@ -1,11 +1,4 @@
-import {
-  type AnyDeviceKind,
-  announced,
-  boolParam,
-  type Pace,
-  type Plain,
-  type SignalSpec,
-} from '../../devices/device.ts'
+import { type AnyDeviceKind, announced, type Pace, type Plain, type SignalSpec } from '../../devices/device.ts'
 import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
 import type { Message, SetParam, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
@@ -16,6 +9,7 @@ import type { MessageBudget } from './message-budget.ts'
 import { type ForeignSet, OwnEchoes } from './own-echoes.ts'
 import { PacedParam } from './paced-param.ts'
 import { SignalFilter } from './signal-filter.ts'
+import { simulatedInputs } from './simulated-inputs.ts'
 import { wireValue, writtenValue } from './wire-value.ts'
 
 /** The router forgets signals that are not announced again (bridges.md §2.12). */
@@ -24,6 +18,9 @@ const ERROR_PAUSE_MS = 10_000
 /** A sensor that says nothing for so many heartbeats is forgotten (bridges.md §2.11). */
 const TTL_HEARTBEATS = 3
 const MIN_TTL_S = 60
+/** Of the device's address; what a client may set when there is no hardware is below it. */
+const SIMULATED = '/simulated/'
+const NOTHING: ReadonlyMap<string, SignalSpec> = new Map()
 
 export interface SessionParts {
   router: DeviceRouter
@@ -36,7 +33,7 @@ export interface SessionOwner {
   /** A client wrote a value that the signal can take. */
   onWrite(key: string, value: Plain): void
   /** Before that, where it is of interest: the session that wrote one of the own params. */
-  onWriter?(id: string): void
+  onWriter?(key: string, id: string): void
   /** A client plays the hardware of a simulated device: a line, by the name of its option, a reading, or what the kind adds. */
   onSimulated(name: string, value: Plain): void
 }
@@ -55,23 +52,35 @@ export class DeviceSession {
   private readonly filters = new Map<string, SignalFilter>()
   private readonly echoes = new OwnEchoes()
   private readonly session: LocalSession
-  /** By address: what a client may set when there is no hardware. */
-  private readonly simulated = new Map<string, { name: string; spec: SignalSpec }>()
+  private readonly simulated: ReadonlyMap<string, SignalSpec>
   private announceTimer: Timer | null = null
   private errorAt = Number.NEGATIVE_INFINITY
   private isOpen = true
 
-  constructor(entry: DeviceEntry, kind: AnyDeviceKind, isSimulated: boolean, owner: SessionOwner, parts: SessionParts) {
+  /** `specs`: the signals of the kind with the options of this device. */
+  constructor(
+    entry: DeviceEntry,
+    kind: AnyDeviceKind,
+    specs: Readonly<Record<string, SignalSpec>>,
+    isSimulated: boolean,
+    owner: SessionOwner,
+    parts: SessionParts,
+  ) {
     this.entry = entry
     this.kind = kind
     this.owner = owner
     this.parts = parts
     this.address = entry.address ?? `/${kind.namespace}/${entry.name}`
-    this.specs = kind.signals(entry.options)
-    if (isSimulated) this.addSimulated()
-    for (const key of Object.keys(this.specs)) this.keys.set(this.addressOf(key), key)
+    this.specs = specs
+    this.simulated = isSimulated ? simulatedInputs(kind, entry, specs) : NOTHING
+    for (const key of Object.keys(specs)) this.keys.set(this.addressOf(key), key)
+    for (const [key, settings] of Object.entries(entry.signals)) {
+      this.filters.set(key === OWN_SIGNAL ? '' : key, new SignalFilter(settings))
+    }
     this.session = parts.router.openLocal({
       name: `device ${entry.name}`,
+      // How hardware is, is told whoever has locked the address.
+      isForced: true,
       onMessage: (message) => this.receive(message),
       onClose: () => {
         this.isOpen = false
@@ -86,7 +95,8 @@ export class DeviceSession {
   }
 
   set(key: string, value: Plain): void {
-    this.paramOf(key).offer(this.filterOf(key).apply(value))
+    const filter = this.filters.get(key)
+    this.paramOf(key).offer(filter === undefined ? value : filter.apply(value))
   }
 
   /** What clients see of a param; undefined: nothing yet. */
@@ -159,7 +169,7 @@ export class DeviceSession {
     }
     const error: SignalSpec = { type: 'event', datatype: 'map', access: 'r', description: 'What went wrong' }
     signals.push(announced(`${this.address}/ok`, ok), announced(`${this.address}/error`, error))
-    for (const [address, { spec }] of this.simulated) signals.push(announced(address, spec))
+    for (const [name, spec] of this.simulated) signals.push(announced(this.address + SIMULATED + name, spec))
     this.send({ type: 'ANNOUNCE', namespace: this.address, signals })
     this.announceTimer = this.parts.clock.timer(ANNOUNCE_AGAIN_MS, () => this.announce())
   }
@@ -170,22 +180,9 @@ export class DeviceSession {
       if (access === 'r') continue
       this.send({ type: 'SUBSCRIBE', id: id++, pattern: this.addressOf(key), types: [type] })
     }
-    for (const [pattern, { spec }] of this.simulated)
-      this.send({ type: 'SUBSCRIBE', id: id++, pattern, types: [spec.type] })
-  }
-
-  private addSimulated(): void {
-    const { options, sampleMs, isOwnTwin, simulatedInputs } = this.kind
-    const add = (name: string, spec: SignalSpec) => {
-      this.simulated.set(`${this.address}/simulated/${name}`, { name, spec: { ...spec, access: 'rw' } })
-    }
-    for (const [name, spec] of Object.entries(simulatedInputs?.(this.entry.options) ?? {})) add(name, spec)
-    for (const [name, { type }] of Object.entries(options)) {
-      if (type === 'line') add(name, boolParam('rw', `Level of the simulated line ${name}`))
-    }
-    if (sampleMs === undefined || isOwnTwin) return
-    for (const [key, spec] of Object.entries(this.specs)) {
-      if (spec.type === 'param' && spec.access === 'r') add(key === '' ? OWN_SIGNAL : key, spec)
+    // One for all of them: a subscription takes half a kilobyte.
+    if (this.simulated.size > 0) {
+      this.send({ type: 'SUBSCRIBE', id, pattern: `${this.address}${SIMULATED}**`, types: [] })
     }
   }
 
@@ -204,10 +201,11 @@ export class DeviceSession {
   }
 
   /** At once: an own SET that answers this one makes the router forget who wrote it. */
-  private tellWriter(address: string, onWriter: (id: string) => void): void {
-    if (!this.keys.has(address)) return
+  private tellWriter(address: string, onWriter: (key: string, id: string) => void): void {
+    const key = this.keys.get(address)
+    if (key === undefined) return
     const writer = this.parts.router.paramAt(address)?.writer
-    if (writer !== undefined && writer !== this.session.id) onWriter(writer)
+    if (writer !== undefined && writer !== this.session.id) onWriter(key, writer)
   }
 
   private onAnswer(address: string, revision: SetParam['revision']): void {
@@ -221,9 +219,7 @@ export class DeviceSession {
   private onWritten(address: string, written: Value, isOverwritten = false): void {
     const key = this.keys.get(address)
     if (key === undefined) {
-      const played = this.simulated.get(address)
-      const value = played === undefined ? undefined : writtenValue(written, played.spec)
-      if (played !== undefined && value !== undefined) this.owner.onSimulated(played.name, value)
+      this.onPlayed(address, written)
       return
     }
     const spec = this.specs[key]
@@ -248,6 +244,14 @@ export class DeviceSession {
       param.offer(plain)
     }
     this.owner.onWrite(key, plain)
+  }
+
+  private onPlayed(address: string, written: Value): void {
+    const start = this.address + SIMULATED
+    const name = address.startsWith(start) ? address.slice(start.length) : ''
+    const spec = this.simulated.get(name)
+    const value = spec === undefined ? undefined : writtenValue(written, spec)
+    if (value !== undefined) this.owner.onSimulated(name, value)
   }
 
   private paramOf(key: string): PacedParam {
@@ -282,15 +286,6 @@ export class DeviceSession {
       heartbeatMs: heartbeat ?? pace.heartbeatMs,
       maxRateHz: maxRate ?? pace.maxRateHz,
     }
-  }
-
-  private filterOf(key: string): SignalFilter {
-    let filter = this.filters.get(key)
-    if (filter === undefined) {
-      filter = new SignalFilter(this.entry.signals[key === '' ? OWN_SIGNAL : key] ?? {})
-      this.filters.set(key, filter)
-    }
-    return filter
   }
 
   private send(message: Message): void {

@@ -1,5 +1,5 @@
-import type { Plain, SafeReason } from '../../devices/device.ts'
-import type { FailSafeOptions } from '../../devices/fail-safe.ts'
+import type { Plain } from '../../devices/device.ts'
+import type { FailSafeOptions, SafeReason } from '../../devices/fail-safe.ts'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { LocalSession } from '../router/local-session.ts'
 import type { SessionObserver } from '../router/session-observer.ts'

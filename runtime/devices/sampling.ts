@@ -4,6 +4,12 @@ import type { Clock, Timer } from '../router/clock.ts'
 /** So many failed readings in a row mean that it does not work (bridges.md §20.5). */
 const FAILURES = 3
 const LONGEST_PAUSE_MS = 60_000
+/**
+ * Readings are taken at multiples of so many milliseconds, or of a tenth of the interval: to wake up costs more than most of
+ * them. 50 sensors at 10 Hz wake the process 100 times a second instead of 500.
+ */
+const GRID_MS = 10
+const GRID_SHARE = 0.1
 
 export interface SamplingOwner {
   onReadings(readings: Readonly<Record<string, Plain>>): void
@@ -57,7 +63,9 @@ export class Sampling {
     // By the schedule, not from now on: timers are late, and the rate would drift.
     const now = this.clock.now()
     this.dueAt = Math.max(now, this.dueAt + this.everyMs * this.slowness)
-    this.timer = this.clock.timer(this.dueAt - now, () => void this.take())
+    const gridMs = Math.min(GRID_MS, this.everyMs * GRID_SHARE)
+    const takenAt = Math.ceil(this.dueAt / gridMs) * gridMs
+    this.timer = this.clock.timer(takenAt - now, () => void this.take())
   }
 
   /** Twice as long after each failure beyond those that count, up to a minute. */

@@ -8,20 +8,24 @@ export class Wishes {
   private readonly session: DeviceSession
   private readonly keys: readonly string[]
   private readonly restored = new Map<string, Plain>()
-  /** Who wrote the device's own param before this run; '' = nobody. */
-  readonly formerWriter: string
+  private readonly writers = new Map<string, string>()
 
   /** Has to be made before the device tells anything. */
   constructor(specs: Readonly<Record<string, SignalSpec>>, session: DeviceSession, router: DeviceRouter) {
     this.session = session
-    const settable = Object.entries(specs).filter(([, { type, access }]) => type === 'param' && access === 'rw')
-    this.keys = settable.map(([key]) => key)
-    for (const [key, spec] of settable) {
+    const params = Object.entries(specs).filter(([, { type }]) => type === 'param')
+    this.keys = params.filter(([, { access }]) => access === 'rw').map(([key]) => key)
+    for (const [key, spec] of params) {
       const found = router.paramAt(session.addressOf(key))
+      this.writers.set(key, found?.writer ?? '')
       const value = found === undefined ? undefined : writtenValue(found.value, spec)
       if (value !== undefined && value !== null) this.restored.set(key, value)
     }
-    this.formerWriter = router.paramAt(session.address)?.writer ?? ''
+  }
+
+  /** Who wrote a param before this run; '' = nobody. */
+  formerWriter(key: string): string {
+    return this.writers.get(key) ?? ''
   }
 
   /** Of one param; undefined: there is no value. */

@@ -13,8 +13,11 @@ export interface LocalSession {
 
 export interface LocalSessionOptions {
   name: string
-  /** Writes of the uplink are applied whatever lock, conflict strategy or revision there is. */
-  isUplink?: boolean
+  /**
+   * Its writes are applied whatever lock, conflict strategy or revision there is: what the hub has, and how hardware is,
+   * is not open to dispute.
+   */
+  isForced?: boolean
   /** It brings what peers outside say, who may not write the router's own addresses. */
   isForeign?: boolean
   /** Called for everything the router sends after WELCOME and the first SNAPSHOT. */

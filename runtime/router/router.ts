@@ -111,7 +111,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
   }
 
   /** Connects a part of this process, by the same rules as any client; only reserved addresses are open to it alone. */
-  openLocal({ name, isUplink = false, isForeign = false, onMessage, onClose }: LocalSessionOptions): LocalSession {
+  openLocal({ name, isForced = false, isForeign = false, onMessage, onClose }: LocalSessionOptions): LocalSession {
     let isGreeted = false
     const link = new LocalLink(
       name,
@@ -125,7 +125,7 @@ export class Router extends Core implements SessionHost, LinkAcceptor {
     const session = this.attach(link) as Session
     session.isLocal = true
     session.isInternal = !isForeign
-    session.isUplink = isUplink
+    session.isForced = isForced
     link.connect(session)
     link.say({ type: 'HELLO', version: 1, features: FEATURES, name })
     link.say({ type: 'PING' })

@@ -36,8 +36,8 @@ export class Session implements LinkHandler {
   isLocal = false
   /** It may write the router's own addresses. */
   isInternal = false
-  /** The part that brings what the hub says: its writes are applied whatever lock or strategy there is. */
-  isUplink = false
+  /** Its writes are applied whatever lock or strategy there is. */
+  isForced = false
   /** null = may do everything. */
   access: Access | null = null
   /** What it writes is looked at before it is applied. */

@@ -96,7 +96,7 @@ export class SetPath {
       ttl,
       core.now,
       core.wallUs,
-      session.isUplink,
+      session.isForced,
     )
     if (refusal !== Refusal.none) return refusal
     if ((flags & SetFlag.lock) !== 0 && session.isOpen) this.rememberLock(session, entry)

@@ -42,6 +42,16 @@ interface Circumstances {
 const CELLAR: DeviceEntry = { name: 'cellar', kind: 'ds18b20', options: {}, signals: {} }
 const CLIMATE: DeviceEntry = { name: 'climate', kind: 'bme280', options: { bus: '1' }, signals: {} }
 
+/** A switch on a line. */
+function onLine(name: string, line: string): DeviceEntry {
+  return { name, kind: 'switch', options: { line }, signals: {} }
+}
+
+/** What the kernel says of its lines. */
+const LINES = 'sys/kernel/debug/gpio'
+const lineInUse = (consumer: string) =>
+  `gpiochip0: GPIOs 512-569, parent: platform/fe200000.gpio, pinctrl-bcm2711:\n gpio-529 (GPIO17              |${consumer.padEnd(20).slice(0, 20)}) in  lo\n`
+
 function withDevices(...devices: DeviceEntry[]): (config: Config) => void {
   return (config) => {
     config.devices = devices
@@ -180,6 +190,35 @@ describe('doctor', () => {
       { config: withDevices(CLIMATE), live: { hasProgram: async (name) => name !== 'clasp-i2c' } },
     ],
     [
+      'a line that another program has',
+      { [LINES]: lineInUse('lircd') },
+      'problem',
+      /^pin 11, the line of door, is used by lircd/,
+      { config: withDevices(onLine('door', 'pin 11')) },
+    ],
+    [
+      'one line under two names',
+      { [LINES]: lineInUse('clasp:a-door-with-a-long-name') },
+      'problem',
+      /^gpiochip0:17 of bell and GPIO17 of a-door-with-a-long-name are one line/,
+      { config: withDevices(onLine('a-door-with-a-long-name', 'GPIO17'), onLine('bell', 'gpiochip0:17')) },
+    ],
+    [
+      'a pin that the board does not have',
+      {},
+      'warning',
+      /^this board has no pin GPIO71/,
+      { config: withDevices(onLine('door', 'GPIO71')) },
+    ],
+    ['a pin without a line', {}, 'problem', /J8:6 is GND/, { config: withDevices(onLine('door', 'pin 6')) }],
+    [
+      'a line that a bus has',
+      {},
+      'warning',
+      /^GPIO2, the line of door, is a pin of i2c1, which is on/,
+      { config: withDevices(onLine('door', 'GPIO2')) },
+    ],
+    [
       'a bus without a node',
       { 'sys/bus/i2c/devices/i2c-3': { link: 'sys/devices/platform/soc/fe205600.i2c/i2c-3' } },
       'warning',
@@ -276,6 +315,13 @@ describe('doctor', () => {
       await find(t, {}, { live: { portFailure: async () => 'EADDRINUSE', routerAt: async () => 'stage' } }),
       [],
     )
+  })
+
+  it('takes lines that this router has, and those of simulated devices, as they are', async (t) => {
+    const files = { [LINES]: lineInUse('clasp:door') }
+    assert.deepEqual(await find(t, files, { config: withDevices(onLine('door', 'GPIO17')) }), [])
+    const madeUp = { ...onLine('bell', 'GPIO17'), simulate: true }
+    assert.deepEqual(await find(t, files, { config: withDevices(madeUp) }), [])
   })
 
   it('finds the chip of the header missing', async (t) => {

@@ -41,6 +41,47 @@ test('a PWM output has its safe duty at the start, follows its param and its fre
   assert.equal(read('duty_cycle'), 20_000)
 })
 
+test('the safe duty of a PWM output fits into its period at every moment of a change', async (t) => {
+  const { root, read } = fakeSysfs(t)
+  const changes: (readonly [periodNs: number, safe: string])[] = []
+  const scene = await Scene.start(t, '- {name: fan, kind: pwm, frequency: 25000, safe: 1, simulate: false}', {
+    sysfs: root,
+    prepare({ lines }) {
+      lines.guard = async () => ({
+        change: (safe) => changes.push([read('period'), safe]),
+        close: async () => {},
+      })
+    },
+  })
+  await until(() => scene.params.get('/pwm/fan') === 1, 'start')
+  await scene.set('/pwm/fan/freq', 50_000)
+  await until(() => read('duty_cycle') === 20_000, 'shorter period')
+  await scene.set('/pwm/fan/freq', 10_000)
+  await until(() => read('duty_cycle') === 100_000, 'longer period')
+  assert.deepEqual(changes, [
+    [40_000, '20000\n'],
+    [100_000, '100000\n'],
+  ])
+})
+
+test('a heater goes off after its longest time on, however it is dimmed meanwhile', async (t) => {
+  const scene = await Scene.start(t, '- {name: heater, kind: pwm, maxOn: 10s}')
+  await scene.set('/pwm/heater', 1)
+  await scene.pass(6000, 1000)
+  await scene.publish('/pwm/heater/fade', { to: 0.5, ms: 60_000 })
+  await scene.pass(3900, 100)
+  assert.ok(Number(scene.params.get('/pwm/heater')) > 0.5)
+  await scene.pass(200, 100)
+  assert.equal(scene.params.get('/pwm/heater'), 0)
+  assert.deepEqual(scene.told('/pwm/heater/error', 'code'), ['max_on'])
+  await scene.pass(1000, 100)
+  await scene.set('/pwm/heater', 1)
+  await scene.pass(9000, 1000)
+  assert.equal(scene.params.get('/pwm/heater'), 1)
+  await scene.pass(2000, 1000)
+  assert.equal(scene.params.get('/pwm/heater'), 0)
+})
+
 test('a PWM chip that is not there is said with what to enable, and tried again', async (t) => {
   const { root, read } = fakeSysfs(t)
   const scene = await Scene.start(t, '- {name: fan, kind: pwm, simulate: false}', { sysfs: join(root, 'nowhere') })
@@ -88,6 +129,52 @@ test('a stepper goes to its position and back, and a zero starts anew', async (t
   assert.deepEqual(scene.told('/stepper/axis/error', 'code'), ['failsafe'])
   await scene.pass(3000, 25)
   assert.ok(Number(scene.params.get('/stepper/axis/actual')) <= stopped)
+})
+
+test('a stepper that is stopped in the middle of a portion knows where it is', async (t) => {
+  const yaml = '- {name: axis, kind: stepper, step: S, direction: D, speed: 100, acceleration: 0, onHubLoss: safe}'
+  const scene = await Scene.start(t, yaml)
+  const position = () => ['', '/actual'].map((below) => scene.params.get(`/stepper/axis${below}`))
+  await scene.set('/stepper/axis', 1000)
+  // Portions of 5 steps, one each 10 ms: two of them, and three steps of the third.
+  await scene.pass(125, 5)
+  scene.devices.onHub(false)
+  await scene.settle()
+  await scene.pass(100, 10)
+  assert.deepEqual(position(), [13, 13])
+  await scene.set('/stepper/axis', 0)
+  await scene.pass(55, 5)
+  scene.lines.fallSafe()
+  await scene.pass(100, 10)
+  assert.deepEqual(position(), [7, 7])
+  await scene.set('/stepper/axis', 100)
+  await scene.pass(15, 5)
+  await scene.publish('/stepper/axis/zero', null)
+  await scene.pass(100, 10)
+  assert.deepEqual(position(), [0, 0])
+  await scene.set('/stepper/axis', -20)
+  await scene.pass(400, 10)
+  assert.deepEqual(position(), [-20, -20])
+})
+
+test('a stepper that goes on after a start does so from where it was', async (t) => {
+  const yaml = '- {name: axis, kind: stepper, step: S, direction: D, initial: last, acceleration: 0}'
+  const scene = await Scene.start(t, yaml, {
+    prepare(early) {
+      void early.set('/stepper/axis', 500)
+      void early.set('/stepper/axis/actual', 480)
+    },
+  })
+  await scene.pass(1000, 10)
+  assert.equal(scene.params.get('/stepper/axis/actual'), 500)
+  const shown = scene.sets.filter(({ address }) => address === '/stepper/axis/actual').map(({ value }) => Number(value))
+  assert.deepEqual([Math.min(...shown), Math.max(...shown)], [480, 500])
+  await scene.set('/stepper/axis', 1000)
+  // At 400 steps a second: one portion of 20 steps, and 5 of the next.
+  await scene.pass(60, 5)
+  await scene.stop()
+  await scene.settle()
+  assert.deepEqual([scene.params.get('/stepper/axis'), scene.params.get('/stepper/axis/actual')], [1000, 525])
 })
 
 test('an ultrasonic sensor measures the echo, and without one has no value after three tries', async (t) => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { totalmem, uptime } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { GuardRequest } from '../../devices/io/lines.ts'
 import { fakeFiles } from '../boards/fake-files.ts'
 import { until } from '../until.ts'
 import { Scene } from './scene.ts'
@@ -58,6 +59,25 @@ test('a light of the board is dimmed, driven by the kernel, and given back at th
   await until(() => read('trigger') === 'heartbeat', 'trigger')
   await scene.stop()
   assert.equal(read('trigger'), 'mmc0')
+})
+
+test('a light that is to be dark or lit without the router is freed of its trigger first', async (t) => {
+  const { root } = ledFiles(t)
+  const guards: GuardRequest[] = []
+  await Scene.start(t, '- {name: status, kind: kernel-led, led: ACT, safe: on, simulate: false}', {
+    sysfs: root,
+    prepare({ lines }) {
+      const { guard } = lines
+      lines.guard = (request) => {
+        guards.push(request)
+        return guard.call(lines, request)
+      }
+    },
+  })
+  await until(() => guards.length > 0, 'guard')
+  const written = guards.map(({ before, path, safe }) => [before?.path, before?.safe, path, safe])
+  const led = join(root, 'class/leds/ACT')
+  assert.deepEqual(written, [[join(led, 'trigger'), 'none\n', join(led, 'brightness'), '255\n']])
 })
 
 test('a light that is not there is answered with those that are', async (t) => {

@@ -13,7 +13,7 @@ static void print(const void *bytes, size_t size) {
 int main(void) {
   gpio_request request;
   gpio_config config;
-  line_spec spec = {"gpiochip0", "clasp:door", 17, GPIO_ACTIVE_LOW | GPIO_PULL_UP, 5000, true, false};
+  line_spec spec = {"gpiochip0", "clasp:door", 17, GPIO_ACTIVE_LOW | GPIO_PULL_UP, 5000, true, false, false};
   gpio_request_input(&request, &spec);
   print(&request, sizeof request);
   spec.flags = GPIO_OPEN_DRAIN;
@@ -23,6 +23,9 @@ int main(void) {
   print(&config, sizeof config);
   spec.is_released = true;
   gpio_request_output(&request, &spec);
+  print(&request, sizeof request);
+  spec.flags = GPIO_ACTIVE_LOW | GPIO_OPEN_DRAIN;
+  gpio_request_untouched(&request, &spec);
   print(&request, sizeof request);
   return 0;
 }

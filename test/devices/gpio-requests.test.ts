@@ -21,7 +21,7 @@ test('requests for lines have the layout of the kernel, byte for byte', () => {
   const { path, reason } = compile('gpio-dump', ['test/devices/gpio-dump.c', 'devices/io/c/gpio_request.c'], [])
   assert.ok(path, reason)
   const { stdout } = spawnSync(path, { encoding: 'latin1' })
-  const [input, output, released, releasedFirst] = stdout.split('\n')
+  const [input, output, released, releasedFirst, untouched] = stdout.split('\n')
   const config = 288
   // Offsets: bridges.md §20.4. Input, both edges, active low, pull-up, debounce 5000 µs for line 0 of the request.
   assert.equal(
@@ -60,6 +60,16 @@ test('requests for lines have the layout of the kernel, byte for byte', () => {
       [0, 'u32', 17],
       [256, 'text', 'clasp:door'],
       [config, 'u64', 0x4],
+      [560, 'u32', 1],
+    ]),
+  )
+  // One that is taken over has neither direction until its level is known.
+  assert.equal(
+    untouched,
+    struct(592, [
+      [0, 'u32', 17],
+      [256, 'text', 'clasp:door'],
+      [config, 'u64', 0x2],
       [560, 'u32', 1],
     ]),
   )

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Sampling } from '../../runtime/devices/sampling.ts'
+import { SteppedClock } from '../router/stepped-clock.ts'
 import { Scene } from './scene.ts'
 
 test('devices are announced with unit, range and access, and say what they are', async (t) => {
@@ -15,6 +18,41 @@ test('devices are announced with unit, range and access, and say what they are',
   const about = scene.params.get('/_meta/hw/relay/pump')
   assert.ok(typeof about === 'object' && about !== null)
   assert.deepEqual([about.kind, about.ok, about.line, about.safe], ['relay', true, 'GPIO22', 'off'])
+})
+
+test('how often a sensor is read, and what is done to its readings, can be seen by clients', async (t) => {
+  const scene = await Scene.start(
+    t,
+    '- {name: shed, kind: bme280, every: 2s, signals: {temperature: {offset: -0.3, heartbeat: 30s}}}',
+  )
+  const about = scene.params.get('/_meta/hw/i2c/shed') as Record<string, unknown>
+  assert.deepEqual(
+    [about.everyMs, about['temperature/offset'], about['temperature/heartbeat'], about.chipAddress],
+    [2000, -0.3, 30_000, 0x76],
+  )
+})
+
+test('50 sensors that are read ten times a second wake the router 100 times, not 500', async (t) => {
+  const clock = new SteppedClock()
+  const wokenAt: number[] = []
+  const read = async () => {
+    wokenAt.push(clock.now())
+    return {}
+  }
+  const owner = { onReadings: () => {}, onHealth: () => {} }
+  const samplings = Array.from({ length: 50 }, (_, i) => new Sampling(read, 100, (i * 0.618) % 1, clock, owner))
+  t.after(() => {
+    for (const sampling of samplings) sampling.stop()
+  })
+  await turn()
+  wokenAt.length = 0
+  for (let ms = 0; ms < 1000; ms++) {
+    clock.advance(1)
+    await turn()
+  }
+  assert.equal(wokenAt.length, 500)
+  const wakes = new Set(wokenAt).size
+  assert.ok(wakes >= 50 && wakes <= 101, `${wakes} wake-ups a second`)
 })
 
 test('an own address takes the place of the usual one', async (t) => {

@@ -59,6 +59,7 @@ class HeldWires implements Pick<Lines, 'output'> {
     this.requests.push(request)
     const { line } = request
     return {
+      isOn: request.isOn,
       set: (isHigh) => this.set(line, isHigh),
       read: async () => this.level(line),
       close: async () => this.onLine(),

@@ -49,6 +49,27 @@ test('a button without double clicks tells the click at once', async (t) => {
   assert.deepEqual(scene.told('/gpio/bell/event'), ['press', 'release', 'click'])
 })
 
+test('after edges that were lost a button and a switch are what their lines say', async (t) => {
+  const scene = await Scene.start(t, '- {name: bell, kind: button, line: B}\n- {name: door, kind: switch, line: D}', {
+    prepare({ lines }) {
+      const { input } = lines
+      lines.input = (request) =>
+        input.call(lines, {
+          ...request,
+          // The second and the fourth are lost, and the third comes after the fourth has happened.
+          onEdge: (edge) => {
+            if (edge.sequence === 1) request.onEdge(edge)
+            if (edge.sequence === 4) request.onEdge({ ...edge, isOn: true, sequence: 3 })
+          },
+        })
+    },
+  })
+  for (const line of ['B', 'D']) for (const isOn of [true, false, true, false]) scene.lines.drive(line, isOn)
+  await scene.settle()
+  assert.deepEqual([scene.params.get('/gpio/bell'), scene.params.get('/gpio/door')], [false, false])
+  assert.equal(scene.told('/gpio/bell/event').at(-1), 'click')
+})
+
 test('a motion detector stays on until nothing has moved for the hold time', async (t) => {
   const scene = await Scene.start(t, '- {name: hall, kind: pir, line: GPIO4, hold: 5s}')
   await scene.drive('GPIO4', true)

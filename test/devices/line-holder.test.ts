@@ -67,6 +67,20 @@ test('an output has its first level at once, follows what it is told, and is saf
   assert.equal(chip.level(2), 'z')
 })
 
+test('an output that holds its level begins with the one that it has', async (t) => {
+  const chip = new FakeChip(t, NAMES)
+  const holder = holderOf(t, chip)
+  const hold = { safe: 'hold', isKept: true } as const
+  const first = await holder.output(outputOf('GPIO2', hold))
+  assert.deepEqual([first.isOn, chip.level(2)], [false, '0'])
+  first.set(true)
+  await first.close()
+  const again = await holder.output(outputOf('GPIO2', hold))
+  assert.deepEqual([again.isOn, chip.level(2)], [true, '1'])
+  await again.close()
+  assert.equal((await holder.output(outputOf('GPIO2'))).isOn, false)
+})
+
 test('two outputs of one interlock are never on together, and the second waits for its dead time', async (t) => {
   const chip = new FakeChip(t, NAMES)
   const holder = holderOf(t, chip)
@@ -110,7 +124,31 @@ test('pulses are counted out and end low', async (t) => {
   const chip = new FakeChip(t, NAMES)
   const holder = holderOf(t, chip)
   const line = await holder.output(outputOf('GPIO4'))
-  await new Promise<void>((resolve) => line.pulses(20, 1000, resolve))
+  const pulses = (count: number, periodUs: number) =>
+    new Promise<number>((resolve) => line.pulses(count, periodUs, resolve))
+  assert.equal(await pulses(20, 1000), 20)
+  assert.equal(chip.level(4), '0')
+})
+
+test('pulses that are cut short are counted: the one that has begun with those before it', async (t) => {
+  const chip = new FakeChip(t, NAMES)
+  const holder = holderOf(t, chip)
+  const line = await holder.output(outputOf('GPIO4'))
+  const made: number[] = []
+  const note = (count: number) => made.push(count)
+  // An hour each: the first one is on when the next command comes.
+  line.pulses(100, 3_600_000_000, note)
+  await until(() => chip.level(4) === '1', 'first edge')
+  line.pulses(0, 0, () => assert.fail('there were none'))
+  line.pulses(5, 3_600_000_000, note)
+  line.pulses(7, 500, note)
+  await until(() => made.length === 3, 'third answer')
+  assert.equal(made[0], 1)
+  assert.ok(made[1] === 0 || made[1] === 1, `${made[1]}`)
+  assert.equal(made[2], 7)
+  line.pulses(5, 3_600_000_000, note)
+  await line.close()
+  assert.equal(made.length, 4)
   assert.equal(chip.level(4), '0')
 })
 
@@ -155,7 +193,7 @@ test('when the holder dies, who had a line hears of it, and the next request sta
   assert.equal(await line.read(), true)
 })
 
-test('a guarded file gets what is safe when nobody beats, as outputs do, and its new text after a change', async (t) => {
+test('guarded files get what is safe when nobody beats, as outputs do, and its new text after a change', async (t) => {
   const chip = new FakeChip(t, NAMES)
   process.env.CLASP_IO_FAKE = chip.root
   const path = join(chip.root, 'duty_cycle')
@@ -165,10 +203,13 @@ test('a guarded file gets what is safe when nobody beats, as outputs do, and its
   t.after(() => holder.stop())
   const reasons: string[] = []
   const onForced = (reason: ForcedReason) => reasons.push(reason)
-  const guard = await holder.guard({ path, safe: '5\n', onForced, onLost: () => {} })
+  const before = { path: join(chip.root, 'trigger'), safe: 'none\n' }
+  writeFileSync(before.path, 'mmc0\n')
+  const guard = await holder.guard({ path, safe: '5\n', before, onForced, onLost: () => {} })
   guard.change('7\n')
-  await until(() => reasons.length > 0, 'watchdog')
-  assert.equal(readFileSync(path, 'latin1'), '7\n')
+  // It steps in before the change on a machine that is slow enough, and again after it.
+  await until(() => reasons.length > 0 && readFileSync(path, 'latin1') === '7\n', 'watchdog')
+  assert.equal(readFileSync(before.path, 'latin1'), 'none\n')
   writeFileSync(path, '9\n')
   await guard.close()
   assert.equal(readFileSync(path, 'latin1'), '7\n')

@@ -56,6 +56,14 @@ test('a relay goes off after its longest time on, and says so', async (t) => {
   assert.deepEqual(scene.told('/relay/pump/error', 'code'), ['max_on'])
 })
 
+test('an output that a client has locked is told as it is all the same', async (t) => {
+  const scene = await Scene.start(t, '- {name: pump, kind: relay, line: GPIO22, maxOn: 10s}')
+  await scene.send({ type: 'SET', address: '/relay/pump', value: { type: 'bool', value: true }, lock: true })
+  await scene.pass(10_000)
+  assert.equal(scene.lines.isOn('GPIO22'), false)
+  assert.equal(scene.params.get('/relay/pump'), false)
+})
+
 test('two outputs of an interlock are never on together, whatever is written', async (t) => {
   const scene = await Scene.start(
     t,
@@ -104,8 +112,19 @@ test('outputs are safe at the start and at the stop', async (t) => {
     t,
     `- {name: pump, kind: relay, line: P}
 - {name: fan, kind: relay, line: F, safe: on}
-- {name: lamp, kind: led, line: L, safe: hold}`,
+- {name: lamp, kind: led, line: L, safe: hold}
+- {name: sign, kind: led, line: S, safe: hold}
+- {name: up, kind: relay, line: U, safe: hold, interlock: blind}
+- {name: down, kind: relay, line: D, interlock: blind}`,
+    {
+      prepare({ lines }) {
+        for (const line of ['P', 'S', 'U']) lines.drive(line, true)
+      },
+    },
   )
+  // What holds is what it was, unless another one of its interlock could be on.
+  assert.deepEqual([scene.lines.isOn('S'), scene.params.get('/gpio/sign')], [true, true])
+  assert.equal(scene.lines.isOn('U'), false)
   const levels = () => ['P', 'F', 'L'].map((line) => scene.lines.isOn(line))
   assert.deepEqual(levels(), [false, true, false])
   await scene.set('/relay/pump', true)

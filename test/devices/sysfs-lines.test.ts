@@ -91,6 +91,20 @@ test('an output of the old interface starts with its level, follows, and is safe
   assert.equal(files.read('unexport'), '514')
 })
 
+test('an output of the old interface that holds its level is taken over as it is', async (t) => {
+  const files = new Files(t)
+  const holder = holderOf(t, files)
+  for (const [offset, direction] of ['out', 'in'].entries()) {
+    files.write(`gpio${BASE + offset}/direction`, `${direction}\n`)
+    files.write(`gpio${BASE + offset}/value`, '1\n')
+    const line = await holder.output(outputOf(`gpiochip512:${offset}`, { safe: 'hold', isKept: true }))
+    // What is an input was driven by nobody.
+    const isOutput = direction === 'out'
+    const level = files.read(`gpio${BASE + offset}/direction`).trim()
+    assert.deepEqual([line.isOn, level], [isOutput, isOutput ? 'high' : 'low'])
+  }
+})
+
 test('an output of the old interface becomes an input when it is let go', async (t) => {
   const files = new Files(t)
   const holder = holderOf(t, files)

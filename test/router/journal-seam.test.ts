@@ -264,7 +264,7 @@ describe('the uplink', () => {
   it('writes whatever lock, revision or strategy there is', async () => {
     const bench = await Bench.start({ options: { policies: [{ pattern: '/max', conflict: 'max' }] } })
     const peer = await bench.join()
-    const hub = bench.router.openLocal({ name: 'hub', isUplink: true })
+    const hub = bench.router.openLocal({ name: 'hub', isForced: true })
     peer.set('/locked', int(1), { lock: true })
     peer.set('/max', int(9))
     await peer.settle()

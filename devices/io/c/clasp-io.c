@@ -76,21 +76,22 @@ static void open_line(uint16_t handle, reader *r, uint8_t kind) {
     uint8_t first = get_u8(r);
     fresh.spec.is_on = first == 1;
     fresh.spec.is_released = fresh.is_released = first == HIGH_IMPEDANCE;
+    fresh.spec.is_kept = first == AS_IT_IS;
     fresh.safe = get_u8(r);
     fresh.max_on = get_u32(r) * (uint64_t)MS;
     fresh.interlock = get_u8(r);
     fresh.rejects = get_u8(r) != 0;
     fresh.dead_time = get_u32(r) * (uint64_t)MS;
-    fresh.is_on = fresh.spec.is_on;
-    /* What it was before nobody knows. */
-    if (!fresh.is_on) fresh.off_at = now_ns();
-    if (fresh.is_on && fresh.max_on > 0) fresh.off_by = now_ns() + fresh.max_on;
   }
   if (r->failed || strchr(fresh.spec.chip, '/') != NULL) {
     tell_failed(handle, EBADMSG);
     return;
   }
   fresh.fd = kind == INPUT ? line_open_input(&fresh.spec) : line_open_output(&fresh.spec);
+  fresh.is_on = kind == OUTPUT && fresh.spec.is_on;
+  /* What it was before nobody knows. */
+  if (!fresh.is_on) fresh.off_at = now_ns();
+  if (fresh.is_on && fresh.max_on > 0) fresh.off_by = now_ns() + fresh.max_on;
   level = fresh.fd < 0 ? fresh.fd : kind == INPUT ? line_get(fresh.fd, &fresh.spec) : fresh.is_on;
   if (level < 0) {
     if (fresh.fd >= 0) line_close(fresh.fd);
@@ -101,35 +102,38 @@ static void open_line(uint16_t handle, reader *r, uint8_t kind) {
   tell_level(OUT_OPENED, handle, level);
 }
 
+/* Descriptor of the file. */
+static int open_guarded(const char *path) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  /* Two that make it safe would undo what the other one's router sets. */
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  close(fd);
+  return -EBUSY;
+}
+
 static void open_guard(uint16_t handle, reader *r) {
   line *l = &lines[handle];
-  char path[256], content[LINE_NAME];
-  int fd;
-  get_text(r, path, sizeof path);
-  get_text(r, content, sizeof content);
-  if (r->failed || (l->kind != FREE && l->kind != GUARD)) {
-    tell_failed(handle, r->failed ? EBADMSG : EEXIST);
-    return;
+  bool is_new = l->kind == FREE;
+  int error = is_new || l->kind == GUARD ? 0 : EEXIST;
+  uint8_t i;
+  if (is_new) l->kind = GUARD;
+  for (i = 0; i < MAX_FILES && r->at < r->end && error == 0; i++) {
+    char path[256], content[LINE_NAME];
+    get_text(r, path, sizeof path);
+    get_text(r, content, sizeof content);
+    if (r->failed || (!is_new && i >= l->file_count)) error = EBADMSG;
+    else if (is_new) {
+      int fd = open_guarded(path);
+      if (fd < 0) error = -fd;
+      else l->files[l->file_count++].fd = fd;
+    }
+    if (error == 0) memcpy(l->files[i].content, content, sizeof content);
   }
-  if (l->kind == GUARD) {
-    memcpy(l->content, content, sizeof content);
-    return;
-  }
-  fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) {
-    tell_failed(handle, errno);
-    return;
-  }
-  /* Two that make it safe would undo what the other one's router sets. */
-  if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-    close(fd);
-    tell_failed(handle, EBUSY);
-    return;
-  }
-  l->kind = GUARD;
-  l->fd = fd;
-  memcpy(l->content, content, sizeof content);
-  tell_level(OUT_OPENED, handle, false);
+  if (error != 0) {
+    if (is_new) line_free(handle);
+    tell_failed(handle, error);
+  } else if (is_new) tell_level(OUT_OPENED, handle, false);
 }
 
 static void close_line(uint16_t handle) {
@@ -155,8 +159,10 @@ static void tell_lines(void) {
 /* A message that changes an output. */
 static void command(uint8_t type, uint16_t handle, reader *r) {
   if (lines[handle].kind != OUTPUT) return;
-  if (is_latched) tell_forced(handle, FORCED_WATCHDOG);
-  else if (type == IN_SET) {
+  if (is_latched) {
+    if (type == IN_PULSES && get_u32(r) > 0) tell_done(handle, 0);
+    tell_forced(handle, FORCED_WATCHDOG);
+  } else if (type == IN_SET) {
     uint8_t wanted = get_u8(r);
     if (wanted == HIGH_IMPEDANCE) output_release(handle);
     else output_set(handle, wanted != 0);

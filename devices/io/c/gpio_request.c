@@ -35,6 +35,11 @@ void gpio_configure(gpio_config *config, const line_spec *spec, bool is_output, 
   }
 }
 
+void gpio_request_untouched(gpio_request *request, const line_spec *spec) {
+  begin(request, spec);
+  request->config.flags = spec->flags & GPIO_ACTIVE_LOW;
+}
+
 void gpio_request_output(gpio_request *request, const line_spec *spec) {
   begin(request, spec);
   gpio_configure(&request->config, spec, !spec->is_released, spec->is_on);

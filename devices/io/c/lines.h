@@ -21,6 +21,8 @@ typedef struct line_spec {
   bool is_on;
   /* An output that begins with high impedance. */
   bool is_released;
+  /* One that is an output already begins with the level that it has, which is_on then tells. */
+  bool is_kept;
 } line_spec;
 
 typedef struct line_edge {
@@ -36,7 +38,7 @@ typedef struct line_info {
 
 /* Descriptor of the line. That of an input becomes readable with its edges. */
 int line_open_input(const line_spec *spec);
-int line_open_output(const line_spec *spec);
+int line_open_output(line_spec *spec);
 /* 0 or 1. */
 int line_get(int fd, const line_spec *spec);
 int line_set(int fd, const line_spec *spec, bool is_on);

@@ -66,19 +66,20 @@ int line_open_input(const line_spec *spec) {
 
 static int put(int fd, char level) { return pwrite(fd, &level, 1, 0) < 0 ? -errno : 0; }
 
-int line_open_output(const line_spec *spec) {
-  int result = check(spec), fd;
-  if (result < 0) return result;
-  fd = open_file(spec, "value", O_RDWR | O_CREAT);
-  if (fd >= 0) put(fd, spec->is_released ? 'z' : spec->is_on ? '1' : '0');
-  return fd;
-}
-
 int line_get(int fd, const line_spec *spec) {
   char level = '0';
   (void)spec;
   if (pread(fd, &level, 1, 0) < 0) return errno == ESPIPE ? inputs[fd].is_on : -errno;
   return level == '1';
+}
+
+int line_open_output(line_spec *spec) {
+  int result = check(spec), fd;
+  if (result < 0) return result;
+  fd = open_file(spec, "value", O_RDWR | O_CREAT);
+  if (fd >= 0 && spec->is_kept) spec->is_on = line_get(fd, spec) == 1;
+  if (fd >= 0) put(fd, spec->is_released ? 'z' : spec->is_on ? '1' : '0');
+  return fd;
 }
 
 int line_set(int fd, const line_spec *spec, bool is_on) {

@@ -38,13 +38,6 @@ int line_open_input(const line_spec *spec) {
   return ask(spec, &request);
 }
 
-int line_open_output(const line_spec *spec) {
-  gpio_request request;
-  if (is_old) return sysfs_open_output(spec);
-  gpio_request_output(&request, spec);
-  return ask(spec, &request);
-}
-
 int line_get(int fd, const line_spec *spec) {
   gpio_values values = {0, 1};
   (void)spec;
@@ -63,6 +56,42 @@ static int configure(int fd, const line_spec *spec, bool is_output, bool is_on) 
   gpio_config config;
   gpio_configure(&config, spec, is_output, is_on);
   return ioctl(fd, GPIO_SET_CONFIG, &config) < 0 ? -errno : 0;
+}
+
+/* Somebody has made it an output, and it still is one. */
+static bool is_driven(const line_spec *spec) {
+  gpio_line_info info;
+  int chip = open_chip(spec->chip), result;
+  if (chip < 0) return false;
+  memset(&info, 0, sizeof info);
+  info.offset = spec->offset;
+  result = ioctl(chip, GPIO_GET_LINEINFO, &info);
+  close(chip);
+  return result == 0 && (info.flags & GPIO_OUTPUT) != 0;
+}
+
+static int take_over(line_spec *spec) {
+  gpio_request request;
+  int fd, level, result;
+  gpio_request_untouched(&request, spec);
+  fd = ask(spec, &request);
+  if (fd < 0) return fd;
+  level = line_get(fd, spec);
+  result = level < 0 ? level : configure(fd, spec, true, level != 0);
+  if (result < 0) {
+    close(fd);
+    return result;
+  }
+  spec->is_on = level != 0;
+  return fd;
+}
+
+int line_open_output(line_spec *spec) {
+  gpio_request request;
+  if (is_old) return sysfs_open_output(spec);
+  if (spec->is_kept && is_driven(spec)) return take_over(spec);
+  gpio_request_output(&request, spec);
+  return ask(spec, &request);
 }
 
 int line_release(int fd, const line_spec *spec) {

@@ -106,8 +106,15 @@ static int drive(uint32_t number, const line_spec *spec, bool is_on) {
   return write_file(folder, "direction", is_on != ((spec->flags & GPIO_ACTIVE_LOW) != 0) ? "high" : "low");
 }
 
+static bool is_driven(uint32_t number) {
+  char folder[LINE_NAME], direction[LINE_NAME];
+  folder_of(folder, number);
+  read_file(folder, "direction", direction, sizeof direction);
+  return strcmp(direction, "out") == 0;
+}
+
 /* The locked file `value` of the line. */
-static int open_value(const line_spec *spec, bool is_output, uint32_t *number) {
+static int open_value(line_spec *spec, bool is_output, uint32_t *number) {
   const uint32_t impossible = GPIO_PULL_UP | GPIO_PULL_DOWN | GPIO_BIAS_DISABLED | GPIO_OPEN_DRAIN | GPIO_OPEN_SOURCE;
   char folder[LINE_NAME];
   int result, value;
@@ -119,6 +126,7 @@ static int open_value(const line_spec *spec, bool is_output, uint32_t *number) {
   if (value < 0) return value;
   if (flock(value, LOCK_EX | LOCK_NB) < 0) result = -EBUSY;
   if (result == 0) result = write_file(folder, "active_low", spec->flags & GPIO_ACTIVE_LOW ? "1" : "0");
+  if (result == 0 && spec->is_kept && is_driven(*number)) spec->is_on = read_level(value) == 1;
   if (result == 0 && is_output && !spec->is_released) result = drive(*number, spec, spec->is_on);
   else if (result == 0) result = write_file(folder, "direction", "in");
   /* Unread, it would look as if it had changed. */
@@ -129,7 +137,7 @@ static int open_value(const line_spec *spec, bool is_output, uint32_t *number) {
   return result;
 }
 
-int sysfs_open_output(const line_spec *spec) {
+int sysfs_open_output(line_spec *spec) {
   uint32_t number;
   int fd = open_value(spec, true, &number);
   if (fd < 0) return fd;
@@ -158,9 +166,10 @@ static int watch(int fd, int other, uint32_t events, uint32_t from) {
 }
 
 int sysfs_open_input(const line_spec *spec) {
+  line_spec own = *spec;
   char folder[LINE_NAME];
   uint32_t number;
-  int value = open_value(spec, false, &number), timer, fd;
+  int value = open_value(&own, false, &number), timer, fd;
   if (value < 0) return value;
   timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   fd = epoll_create1(EPOLL_CLOEXEC);

@@ -15,7 +15,7 @@
 bool sysfs_has(int fd);
 int sysfs_open_input(const line_spec *spec);
 /* Until it is told its level, a line that is exported is what it was: an input, as a rule. */
-int sysfs_open_output(const line_spec *spec);
+int sysfs_open_output(line_spec *spec);
 int sysfs_get(int fd);
 int sysfs_set(int fd, bool is_on);
 int sysfs_release(int fd);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "outputs.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,8 +29,18 @@ void tell_failed(uint16_t handle, int error) {
   send_message();
 }
 
+void tell_done(uint16_t handle, uint32_t made) {
+  begin_message(OUT_DONE);
+  put_u16(handle);
+  put_u32(made);
+  send_message();
+}
+
 void line_free(uint16_t handle) {
-  line_close(lines[handle].fd);
+  line *l = &lines[handle];
+  uint8_t i;
+  if (l->kind != GUARD) line_close(l->fd);
+  for (i = 0; i < l->file_count; i++) line_close(l->files[i].fd);
   memset(&lines[handle], 0, sizeof lines[handle]);
 }
 
@@ -48,6 +59,15 @@ static void apply(uint16_t handle, bool is_on) {
     o->off_by = 0;
   }
   o->is_on = is_on;
+}
+
+/* Before anything else changes the level. A pulse that has begun is one: motor drivers step at its first edge. */
+static void end_pulses(uint16_t handle) {
+  line *o = &lines[handle];
+  uint32_t made = o->pulses - o->pulses_left + o->is_on;
+  if (o->pulses_left == 0) return;
+  o->pulses_left = 0;
+  tell_done(handle, made);
 }
 
 static bool is_partner(uint16_t handle, uint16_t other) {
@@ -78,7 +98,7 @@ static uint64_t clear_interlock(uint16_t handle, uint64_t now) {
 void output_set(uint16_t handle, bool is_on) {
   line *o = &lines[handle];
   uint64_t now = now_ns(), when = now;
-  o->pulses_left = 0;
+  end_pulses(handle);
   if (!is_on) o->on_when = 0;
   else if (o->is_on || o->on_when > 0) return;
   else if (o->interlock != 0) when = clear_interlock(handle, now);
@@ -99,9 +119,13 @@ void output_strobe(uint16_t handle, uint32_t us) {
 
 void output_pulses(uint16_t handle, uint32_t count, uint32_t period_us) {
   line *o = &lines[handle];
-  if (o->interlock != 0 || (count > 0 && period_us < MIN_PERIOD_US)) return;
-  if (o->is_on) apply(handle, false);
-  o->pulses_left = count;
+  end_pulses(handle);
+  if (count > 0 && (o->interlock != 0 || period_us < MIN_PERIOD_US)) {
+    tell_done(handle, 0);
+    return;
+  }
+  if (o->is_on && o->interlock == 0) apply(handle, false);
+  o->pulses = o->pulses_left = count;
   o->pulse_half = period_us * (uint64_t)US / 2;
   o->pulse_next = now_ns();
 }
@@ -121,19 +145,28 @@ static void release(uint16_t handle) {
 
 void output_release(uint16_t handle) {
   lines[handle].on_when = 0;
-  lines[handle].pulses_left = 0;
+  end_pulses(handle);
   release(handle);
+}
+
+static void write_files(uint16_t handle) {
+  line *l = &lines[handle];
+  uint8_t i;
+  for (i = 0; i < l->file_count; i++) {
+    const guarded_file *f = &l->files[i];
+    if (pwrite(f->fd, f->content, strlen(f->content), 0) < 0) tell_failed(handle, errno);
+  }
 }
 
 bool line_safe(uint16_t handle) {
   line *o = &lines[handle];
   bool was_busy = o->on_when > 0 || o->pulses_left > 0;
   if (o->kind == GUARD) {
-    if (pwrite(o->fd, o->content, strlen(o->content), 0) < 0) tell_failed(handle, 0);
+    write_files(handle);
     return true;
   }
   o->on_when = 0;
-  o->pulses_left = 0;
+  end_pulses(handle);
   if (o->safe == SAFE_HOLD || (o->safe == SAFE_RELEASE && o->is_released)) return was_busy;
   if (o->safe == SAFE_RELEASE) {
     release(handle);
@@ -153,9 +186,7 @@ static void run_pulses(uint16_t handle, uint64_t now) {
   /* Never two steps at once to catch up: a motor would lose them. */
   o->pulse_next = o->pulse_next + 2 * o->pulse_half < now ? now + o->pulse_half : o->pulse_next + o->pulse_half;
   if (o->is_on || --o->pulses_left > 0) return;
-  begin_message(OUT_DONE);
-  put_u16(handle);
-  send_message();
+  tell_done(handle, o->pulses);
 }
 
 uint64_t outputs_run(uint64_t now) {
@@ -165,7 +196,7 @@ uint64_t outputs_run(uint64_t now) {
     line *o = &lines[handle];
     if (o->kind != OUTPUT) continue;
     if (o->off_by > 0 && o->off_by <= now) {
-      o->pulses_left = 0;
+      end_pulses(handle);
       apply(handle, false);
       tell_forced(handle, FORCED_MAX_ON);
     }

@@ -6,10 +6,16 @@
 
 #include "lines.h"
 
-enum { MAX_LINES = 256 };
+enum { MAX_LINES = 256, MAX_FILES = 2 };
 enum { FREE, INPUT, OUTPUT, GUARD };
 enum { SAFE_OFF, SAFE_ON, SAFE_HOLD, SAFE_RELEASE };
 enum { FORCED_MAX_ON = 1, FORCED_WATCHDOG, FORCED_INTERLOCK };
+
+/* What is written to a file when it is to be safe. */
+typedef struct guarded_file {
+  int fd;
+  char content[LINE_NAME];
+} guarded_file;
 
 typedef struct line {
   uint8_t kind;
@@ -20,10 +26,11 @@ typedef struct line {
   uint8_t safe, interlock;
   uint64_t max_on, dead_time;
   uint64_t off_by, off_at, on_when;
-  uint32_t pulses_left;
+  uint32_t pulses, pulses_left;
   uint64_t pulse_half, pulse_next;
-  /* Guards: what is written when it is to be safe. */
-  char content[LINE_NAME];
+  /* Guards: in the order in which they are written. */
+  guarded_file files[MAX_FILES];
+  uint8_t file_count;
 } line;
 
 /* By handle. */
@@ -44,5 +51,7 @@ void line_free(uint16_t handle);
 
 void tell_forced(uint16_t handle, uint8_t reason);
 void tell_failed(uint16_t handle, int error);
+/* `made`: pulses of those that were asked for. */
+void tell_done(uint16_t handle, uint32_t made);
 
 #endif

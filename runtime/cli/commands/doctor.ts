@@ -16,9 +16,10 @@ export const doctor = defineCommand({
   usage: '',
   args: [0, 0],
   details:
-    'Looks for what keeps a board from doing its work: supply, heat, card, clock, permissions, overlays, the serial\n' +
-    'console, the journal’s folder, the port, missing packages. Says of each finding what follows from it and what to\n' +
-    'type; changes nothing itself. Exit code 0: all is well, hints aside; 1: something is to be done.',
+    'Looks for what keeps a board from doing its work: supply, heat, card, clock, permissions, overlays, lines that are\n' +
+    'not there or that others have, the serial console, the journal’s folder, the port, missing packages. Says of each\n' +
+    'finding what follows from it and what to type; changes nothing itself. Exit code 0: all is well, hints aside; 1:\n' +
+    'something is to be done.',
   options: {
     json: { type: 'boolean', help: 'One object a check.' },
     config: { type: 'string', short: 'c', value: 'FILE', help: 'Configuration to check the machine for.' },

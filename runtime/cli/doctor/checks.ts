@@ -6,6 +6,7 @@ import { checkDevices } from './devices.ts'
 import type { CheckResult } from './finding.ts'
 import { checkHeat } from './heat.ts'
 import { checkJournalPlace } from './journal-place.ts'
+import { checkLines } from './lines.ts'
 import { checkPort } from './port.ts'
 import { checkPower } from './power.ts'
 import { checkSerialConsole } from './serial-console.ts'
@@ -24,6 +25,7 @@ export function runChecks(system: System): Promise<CheckResult[]> {
     checkAccess(system),
     checkBuses(system, neededBuses),
     checkDevices(system),
+    checkLines(system),
     checkSerialConsole(system),
     checkJournalPlace(system),
     checkPort(system),

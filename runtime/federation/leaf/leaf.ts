@@ -112,7 +112,7 @@ class RunningLeaf implements Leaf {
     const records = (): Iterable<MirrorRecord> => this.mirror.records.values()
     this.owned = new Outbox(options.outbox.maxParams, ofKind(records, 'owned'))
     this.remote = new Outbox(options.outbox.maxParams, ofKind(records, 'remote'))
-    this.local = router.openLocal({ name: 'hub', isUplink: true, onMessage: (message) => this.onLocal(message) })
+    this.local = router.openLocal({ name: 'hub', isForced: true, onMessage: (message) => this.onLocal(message) })
     this.mirror = new Mirror(options, this.routerId, {
       router,
       store,

@@ -197,6 +197,49 @@ test('a dead-man switch, and the loss of the hub, make safe those outputs that a
   assert.equal(chip.levels, B0)
 })
 
+test('each output has an owner of its own, and what it requires, as those of the board have', async (t) => {
+  const { scene, chip } = await start(t, [
+    'pin: A0, name: pump, direction: out, ownerTimeout: 1s, resume: auto',
+    'pin: A1, name: saw, direction: out, requires: /stop, requiresValue: false',
+    'pin: B0, name: lamp, direction: out, initial: on',
+  ])
+  assert.equal(chip.levels, B0)
+  await scene.set('/gpio/box/saw', true)
+  assert.deepEqual([chip.levels, scene.params.get('/gpio/box/saw')], [B0, false])
+  assert.deepEqual(scene.told('/gpio/box/error', 'code'), ['require'])
+  await scene.set('/stop', false)
+  await scene.set('/gpio/box/saw', true)
+  const panel = scene.connect('panel')
+  panel.send({ type: 'SET', address: '/gpio/box/pump', value: { type: 'bool', value: true } })
+  await scene.settle()
+  assert.equal(chip.levels, A0 | A1 | B0)
+  panel.close()
+  await scene.pass(1000, 100)
+  assert.equal(chip.levels, A1 | B0)
+  assert.deepEqual([scene.params.get('/gpio/box/pump'), scene.params.get('/gpio/box/pump/actual')], [true, false])
+  await scene.set('/stop', true)
+  assert.deepEqual([chip.levels, scene.params.get('/gpio/box/saw')], [B0, false])
+  scene.connect('panel')
+  await scene.settle()
+  assert.equal(chip.levels, A0 | B0)
+})
+
+test('an output that is to go on does so when the chip is back, and its param outlives the stop', async (t) => {
+  const rows = ['pin: A0, name: light, direction: out, initial: last', 'pin: A1, name: pump, direction: out']
+  const { scene, chip } = await start(t, rows)
+  await scene.set('/gpio/box/light', true)
+  await scene.set('/gpio/box/pump', true)
+  scene.i2c.detach('1', 0x21)
+  await scene.pass(3000, 100)
+  chip.powerOn()
+  scene.i2c.attach('1', 0x21, chip)
+  await scene.pass(5000, 100)
+  assert.equal(chip.levels & ~chip.inputs, A0)
+  await scene.stop()
+  assert.equal(chip.levels & ~chip.inputs, 0)
+  assert.deepEqual([scene.params.get('/gpio/box/light'), scene.params.get('/gpio/box/pump')], [true, false])
+})
+
 test('a chip whose supply was interrupted is set up anew, with safe outputs', async (t) => {
   const { scene, chip } = await start(t, [...SAFES, 'pin: B3, name: door, pullUp: true'])
   await scene.set('/gpio/box/pump', true)

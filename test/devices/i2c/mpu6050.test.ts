@@ -138,3 +138,26 @@ test('a clock at the same address is not taken for an MPU-6050', async (t) => {
   })
   assert.match(scene.devices.reports[0].problem, /what answers is no MPU-6050: it calls itself 0x00/)
 })
+
+test('a made-up one streams what its readings are, at its rate, until it is stopped', async (t) => {
+  const scene = await Scene.start(t, '- {name: imu, kind: mpu6050, rate: 20}')
+  const samples = () => scene.events.filter(({ address }) => address === '/i2c/imu/motion')
+  await scene.set('/i2c/imu/simulated/acceleration/z', 9.5)
+  await scene.pass(1000, 10)
+  assert.equal(samples().length, 20)
+  const { ax, ay, az, rx } = samples()[19].value as Record<string, number>
+  assert.deepEqual([az, ax === ay], [9.5, true])
+  // Within 5 % of half the range, ±2 g and ±250 deg/s.
+  assert.ok(Math.abs(ax) <= 0.981 && Math.abs(rx) <= 12.5, `${ax} m/s2, ${rx} deg/s`)
+  await scene.stop()
+  scene.events.length = 0
+  await scene.pass(500, 50)
+  assert.equal(samples().length, 0)
+})
+
+test('a made-up one without a stream tells its params only', async (t) => {
+  const scene = await Scene.start(t, '- {name: imu, kind: mpu6050, stream: false}')
+  await scene.pass(1000, 100)
+  assert.equal(scene.events.length, 0)
+  assert.equal(typeof scene.params.get('/i2c/imu/acceleration/z'), 'number')
+})

@@ -117,6 +117,43 @@ async function busy({ scene, chip }: Awaited<ReturnType<typeof start>>): Promise
 
 const counts = (chip: Pca9685Chip) => [0, 1, 2].map((channel) => chip.count(channel))
 
+test('a channel falls safe for its own reasons, goes on afterwards, and is what it was when the chip is back', async (t) => {
+  const { scene, chip } = await start(t, [
+    'channel: 0, name: heater, onHubLoss: safe, resume: auto, initial: last',
+    'channel: 1, name: fan, safe: 1, deadman: 1s',
+    'channel: 2, name: light, requires: /on',
+  ])
+  await scene.set('/pwm/box/light', 1)
+  await scene.set('/pwm/box/heater', 1)
+  await scene.set('/pwm/box/fan', 0)
+  assert.deepEqual(counts(chip), [4096, 0, 0])
+  scene.devices.onHub(false)
+  await scene.settle()
+  assert.deepEqual([counts(chip), scene.params.get('/pwm/box/heater')], [[0, 0, 0], 1])
+  await scene.pass(1000, 100)
+  assert.deepEqual(counts(chip), [0, 4096, 0])
+  scene.devices.onHub(true)
+  await scene.set('/on', true)
+  await scene.set('/pwm/box/light', 1)
+  assert.deepEqual(counts(chip), [4096, 4096, 4096])
+  scene.i2c.detach('1', 0x40)
+  await scene.pass(8000, 100)
+  scene.i2c.attach('1', 0x40, chip)
+  await scene.pass(3000, 100)
+  assert.deepEqual(counts(chip), [4096, 4096, 0])
+})
+
+test('a channel goes off after its longest time on', async (t) => {
+  const { scene, chip } = await start(t, ['channel: 0, name: heater, maxOn: 10s', 'channel: 1, name: light'])
+  await scene.set('/pwm/box/heater', 1)
+  await scene.set('/pwm/box/light', 1)
+  await scene.pass(9000, 1000)
+  assert.equal(chip.count(0), 4096)
+  await scene.pass(1000, 500)
+  assert.deepEqual([counts(chip), scene.params.get('/pwm/box/heater')], [[0, 4096, 0], 0])
+  assert.deepEqual(scene.told('/pwm/box/error', 'code'), ['max_on'])
+})
+
 test('outputs are safe after a stop, and when the router hangs', async (t) => {
   const box = await start(t, MIXED)
   const { scene, chip } = box
@@ -199,6 +236,8 @@ test('channels that contradict each other are refused with words', async (t) => 
   await refused(['channel: 0, name: a', 'channel: 1, name: a'], /two rows have the name a/)
   await refused(['channel: 16, name: a'], /a whole number from 0 to 15/)
   await refused(['channel: 0, name: a, min: 0.5, max: 0.2'], /a: min must not be more than max/)
+  await refused(['channel: 0, name: a, safe: 1, maxOn: 1s'], /a: safe above 0 and maxOn contradict each other/)
+  await refused(['channel: 0, name: a, requires: /a/*'], /a: requires: an address has no wildcards/)
   await refused(['channel: 0, name: a, as: servo'], /does not fit into a period/, '  frequency: 500\n')
 })
 

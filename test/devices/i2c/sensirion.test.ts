@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sensirionWords } from '../../../devices/i2c/sensirion-words.ts'
 import { Scene } from '../scene.ts'
-import { Sht3xChip, Sht4xChip } from './sensirion-chip.ts'
+import { Aht20Chip, Scd4xChip, Sht3xChip, Sht4xChip } from './sensirion-chip.ts'
 
 test('checksums are those of the data sheet', () => {
   assert.deepEqual(sensirionWords(Uint8Array.of(0xbe, 0xef, 0x92), 'here'), [0xbeef])
@@ -71,4 +71,68 @@ test('a wrong checksum is no reading; after three there is no value until it is 
   chip.noise = 0
   await scene.pass(10_000, 10)
   assert.equal(scene.params.get('/i2c/bath/humidity'), 60)
+})
+
+test('an SCD41 that measures already is set up anew, and read as often as it has something new', async (t) => {
+  const scene = await Scene.start(
+    t,
+    '- {name: air, kind: scd4x, altitude: 500, temperatureOffset: 3, selfCalibration: false, simulate: false}',
+  )
+  const chip = new Scd4xChip(scene.clock)
+  scene.i2c.attach('1', 0x62, chip)
+  await scene.pass(10_000, 100)
+  assert.deepEqual(
+    ['co2', 'temperature', 'humidity'].map((key) => scene.params.get(`/i2c/air/${key}`)),
+    [800, 25, 37],
+  )
+  // 3 · 65535 / 175 is 1123.
+  assert.deepEqual(
+    [...chip.settings],
+    [
+      [0x241d, 1123],
+      [0x2427, 500],
+      [0x2416, 0],
+    ],
+  )
+  chip.ppm = 1500
+  await scene.pass(6000, 100)
+  assert.equal(scene.params.get('/i2c/air/co2'), 1500)
+  const { meta } = scene.signals.find(({ address }) => address === '/i2c/air/co2') ?? {}
+  assert.deepEqual([meta?.unit, meta?.range], ['[ppm]', [400, 5000]])
+})
+
+test('an SCD41 that was without power and does not measure is told of, and started again', async (t) => {
+  const scene = await Scene.start(t, '- {name: air, kind: scd4x, simulate: false}')
+  scene.i2c.attach('1', 0x62, new Scd4xChip(scene.clock))
+  await scene.pass(10_000, 100)
+  assert.equal(scene.params.get('/i2c/air/co2'), 800)
+  const chip = new Scd4xChip(scene.clock)
+  chip.isMeasuring = false
+  scene.i2c.attach('1', 0x62, chip)
+  await scene.pass(40_000, 250)
+  assert.match(String(scene.told('/i2c/air/error', 'message').at(-1)), /the SCD4x does not measure: check/)
+  assert.deepEqual([scene.params.get('/i2c/air/ok'), chip.isMeasuring], [true, true])
+})
+
+test('an AHT20 loads its calibration and is read; a wrong checksum is no reading', async (t) => {
+  const scene = await Scene.start(t, '- {name: bath, kind: aht20, every: 500ms, simulate: false}')
+  const chip = new Aht20Chip(scene.clock)
+  scene.i2c.attach('1', 0x38, chip)
+  await scene.pass(3000, 20)
+  const readings = () => ['temperature', 'humidity'].map((key) => scene.params.get(`/i2c/bath/${key}`))
+  assert.deepEqual([...readings(), chip.isCalibrated], [25, 50, true])
+  // -10 °C: 200 · 0.2 - 50; 0.75 of the scale.
+  chip.temperature = 0x33333
+  chip.humidity = 0xc0000
+  await scene.pass(1000, 20)
+  assert.deepEqual(readings(), [-10, 75])
+  chip.noise = 1
+  await scene.pass(2000, 20)
+  assert.deepEqual(readings(), [null, null])
+  const { problem } = scene.params.get('/_meta/hw/i2c/bath') as Record<string, string>
+  assert.match(problem, /the checksum from the chip at 0x38/)
+  chip.noise = 0
+  chip.isCalibrated = false
+  await scene.pass(4000, 20)
+  assert.deepEqual([...readings(), chip.isCalibrated], [-10, 75, true])
 })

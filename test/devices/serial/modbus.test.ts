@@ -295,7 +295,41 @@ test('outputs are safe without the hub where that is wanted', async (t) => {
   await line.scene.pass(100, 5)
   assert.deepEqual(held(line), [0, 200, 1])
   assert.deepEqual(values(line, 'heater', 'fan'), [false, 20])
-  assert.match(String(line.scene.told('/modbus/plant/error', 'message')), /plant: heater in the safe state \(link\)/)
+  assert.match(
+    String(line.scene.told('/modbus/plant/error', 'message')),
+    /plant\/heater is in its safe state: the hub is gone/,
+  )
+})
+
+test('an output has an owner, goes on as it was when that is back, and stands still without what it requires', async (t) => {
+  const line = await start(
+    t,
+    `registers: [{name: heater, area: coil, register: 0, access: rw, safe: 0, every: 100ms, ownerTimeout: 1s, resume: auto},
+  {name: fan, slave: 2, register: 0, access: rw, safe: 100, initial: last, requires: /on}]`,
+    outputs,
+  )
+  const { scene, slaves } = line
+  const levels = () => [slaves.get(1, 'coil', 0), slaves.get(2, 'holding', 0)]
+  await scene.pass(100, 5)
+  await scene.set('/modbus/plant/fan', 20)
+  const panel = scene.connect('panel')
+  panel.send({ type: 'SET', address: '/modbus/plant/heater', value: { type: 'bool', value: true } })
+  await scene.pass(100, 5)
+  assert.deepEqual([...levels(), ...values(line, 'fan')], [1, 100, 100])
+  assert.match(String(scene.told('/modbus/plant/error', 'message')), /plant\/fan cannot be set unless \/on is true/)
+  panel.close()
+  await scene.pass(1500, 10)
+  // It was read several times since.
+  assert.deepEqual([...levels(), ...values(line, 'heater')], [0, 100, true])
+  await scene.set('/on', true)
+  await scene.set('/modbus/plant/fan', 30)
+  scene.connect('panel')
+  await scene.pass(300, 5)
+  assert.deepEqual(levels(), [1, 30])
+  const stopping = scene.stop()
+  await scene.pass(500, 5)
+  await stopping
+  assert.deepEqual([...levels(), ...values(line, 'heater', 'fan')], [0, 100, false, 30])
 })
 
 test('a slave that does not answer delays neither a safe value at the stop nor what is written', async (t) => {
@@ -400,6 +434,9 @@ test('registers that do not fit together are refused with their names', async ()
   assert.match(await problem('{name: a, area: input, register: 0, safe: 1}'), /safe needs access: rw/)
   assert.match(await problem('{name: a, register: 0, access: rw, deadman: 1s}'), /deadman needs safe/)
   assert.match(await problem('{name: a, register: 0, access: rw, onHubLoss: safe}'), /onHubLoss needs safe/)
+  assert.match(await problem('{name: a, register: 0, access: rw, ownerTimeout: 1s}'), /ownerTimeout needs safe/)
+  assert.match(await problem('{name: a, register: 0, initial: last}'), /initial: last needs access: rw/)
+  assert.match(await problem('{name: a, register: 0, access: rw, safe: 0, requires: b}'), /requires: /)
   assert.match(await problem('{name: a, register: 0, type: bool}'), /bool needs the bit/)
   assert.match(await problem('{name: a, register: 0, scale: 0}'), /scale is 0/)
   assert.match(await problem('{name: a, register: 0}, {name: a, register: 1}'), /two rows have the name a/)

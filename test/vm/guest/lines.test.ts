@@ -121,11 +121,26 @@ test('an output follows what it is told, is let go as an input, and is off when 
   assert.equal(chip.levels(), '01')
 })
 
+test('an output that holds its level is taken over as it is, unless it is an input by now', async (t) => {
+  const chip = new SimulatedChip(t, ['KEEP0', 'KEEP1'])
+  const holder = holderOf(t)
+  // The simulator goes back to the pull resistor between two users, and stays an output.
+  for (const name of ['KEEP0', 'KEEP1']) chip.pull(name, true)
+  await (await holder.output({ ...outputOf('KEEP0'), isOn: true, safe: 'hold' })).close()
+  const hold = { safe: 'hold', isKept: true } as const
+  const kept = await holder.output({ ...outputOf('KEEP0'), ...hold })
+  const other = await holder.output({ ...outputOf('KEEP1'), ...hold })
+  assert.deepEqual([kept.isOn, other.isOn, chip.levels()], [true, false, '10'])
+  kept.set(false)
+  assert.equal(await kept.read(), false)
+  assert.equal(chip.levels(), '00')
+})
+
 test('pulses come out, and a strobe', async (t) => {
   const chip = new SimulatedChip(t, ['PULSE0'])
   const holder = holderOf(t)
   const line = await holder.output(outputOf('PULSE0'))
-  await new Promise<void>((done) => line.pulses(100, 2000, done))
+  await new Promise<void>((done) => line.pulses(100, 2000, () => done()))
   line.strobe(100)
   assert.equal(await line.read(), false)
   assert.equal(chip.level('PULSE0'), false)
