@@ -1,19 +1,19 @@
 import type { RemoteInfo } from 'node:dgram'
 import type { Timer } from '../../router/clock.ts'
-import type { BridgeContext, OpenBridge, RunningBridge, Update } from '../bridge.ts'
-import { FrameClock } from '../lighting/frame-clock.ts'
-import { InputUniverse } from '../lighting/input-universe.ts'
-import { LightingOutputs } from '../lighting/lighting-outputs.ts'
-import { inputSettings, outputSettings } from '../lighting/lighting-settings.ts'
-import { networkPlaces, type Place, watchPlaces } from '../lighting/network-places.ts'
+import type { BridgeContext, OpenBridge, Update } from '../bridge.ts'
+import { type NetworkBridgeCore, openOnNetwork } from '../lighting/network-bridge.ts'
+import { networkPlaces, type Place } from '../lighting/network-places.ts'
+import { NetworkUniverses } from '../lighting/network-universes.ts'
 import { UdpPort } from '../lighting/udp-port.ts'
-import { universeSignals } from '../lighting/universe-signals.ts'
 import type { ArtNetOptions } from './artnet-kind.ts'
 import { ArtNetNode } from './artnet-node.ts'
 import { ArtNetNodes } from './artnet-nodes.ts'
-import { ANY_OEM, decodeArtNet, pollPacket } from './artnet-packet.ts'
+import { ANY_OEM, type ArtAddress, type ArtInput, decodeArtNet, pollPacket } from './artnet-packet.ts'
 import { decodePollReply } from './artnet-poll-reply.ts'
+import type { ArtNetPort } from './artnet-port.ts'
 import { ArtNetReceiver } from './artnet-receiver.ts'
+import { ArtNetRemote } from './artnet-remote.ts'
+import { RemoteStore } from './artnet-remote-store.ts'
 import { ArtNetSender } from './artnet-sender.ts'
 import { timeCodeOf, timeCodeValue, triggerOf, triggerValue } from './artnet-signals.ts'
 
@@ -24,69 +24,96 @@ const ANYWHERE = '0.0.0.0'
 
 /** Art-Net as node and controller on one port. Source: bridges.md §6. */
 export const openArtNet: OpenBridge<ArtNetOptions> = async (context) => {
-  const bridge = new ArtNetBridge(context)
-  await bridge.open()
-  return bridge
+  const { options } = context
+  const { folder, id, problem } = context
+  const store = await RemoteStore.load({ folder: options.allowRemoteConfig ? folder : undefined, id, problem })
+  return openOnNetwork({
+    context,
+    core: new ArtNetCore(context, store),
+    places: () => networkPlaces(options.interface ?? (options.bind === ANYWHERE ? undefined : options.bind)),
+    missing: `there is no network at ${options.interface ?? options.bind}: see "ip address"; is the cable plugged in?`,
+  })
 }
 
-class ArtNetBridge implements RunningBridge {
+class ArtNetCore implements NetworkBridgeCore<Place> {
   private readonly context: BridgeContext<ArtNetOptions>
-  /** Name or address of the interface; undefined: all. */
-  private readonly network: string | undefined
-  private readonly places: readonly Place[]
-  private readonly ownAddresses: ReadonlySet<string>
-  private readonly broadcasts: readonly string[]
-  private readonly inputFrames: FrameClock
-  private readonly inputs: InputUniverse[]
+  private places: readonly Place[] = []
+  private ownAddresses: ReadonlySet<string> = new Set()
+  private broadcasts: readonly string[] = []
+  private readonly store: RemoteStore
+  private readonly universes: NetworkUniverses
   private readonly receiver: ArtNetReceiver
   private readonly nodes: ArtNetNodes
+  private readonly remote: ArtNetRemote
   private readonly node: ArtNetNode
   private readonly sender: ArtNetSender
   private readonly poll = pollPacket()
   private readonly sent = (error: Error | null) => this.onSent(error)
-  private outputs: LightingOutputs | null = null
   private port: UdpPort | null = null
   /** A socket at one address does not hear broadcasts. */
   private broadcastPort: UdpPort | null = null
   private pollTimer: Timer | null = null
-  private endWatch = () => {}
-  /** It is about to be opened again. */
+  /** The bridge is about to be opened again. */
   private isBreak = false
 
-  constructor(context: BridgeContext<ArtNetOptions>) {
+  constructor(context: BridgeContext<ArtNetOptions>, store: RemoteStore) {
     this.context = context
+    this.store = store
     const { options, clock, router, namespace } = context
-    this.network = options.interface ?? (options.bind === ANYWHERE ? undefined : options.bind)
-    this.places = networkPlaces(this.network)
-    this.ownAddresses = new Set(options.bind === ANYWHERE ? this.places.map(({ address }) => address) : [options.bind])
-    this.broadcasts = [...new Set(this.places.map(({ broadcast }) => broadcast))]
-    this.inputFrames = new FrameClock(clock)
     this.receiver = new ArtNetReceiver({
       clock,
       leaveMs: options.leave,
       onExceeded: (universe, ip) =>
         context.problem('sources_exceeded', `universe ${universe}: ${ip} is a third source and is not merged`),
     })
-    this.inputs = options.inputs.map((entry) => this.input(entry))
+    this.universes = new NetworkUniverses({
+      context,
+      form: { first: 0, last: LAST_PORT_ADDRESS, isSplit: true },
+      maxSources: MAX_SOURCES,
+      lossMs: options.loss,
+      repeats: 0,
+      onSources: () => this.node.changed(),
+      send: (universe, levels) => this.sender.frame(universe, levels),
+      onRound: () => this.sender.endRound(),
+      onOther: (rest, update) => this.onOther(rest, update),
+    })
+    const ports = [
+      // What comes to us by Art-Net is an output of the node that consoles see.
+      ...options.inputs.map(({ universe }) => portOf(universe, 'output')),
+      ...options.outputs.map(({ universe }) => portOf(universe, 'input')),
+    ]
+    const { inputs } = this.universes
+    const { shortName, longName } = options
+    this.remote = new ArtNetRemote({
+      ports,
+      inputs,
+      store,
+      shortName,
+      longName,
+      cancelMerge: (universe) => this.receiver.cancelMerge(universe),
+      onPatched: () => this.receiver.patch(),
+    })
+    for (const [at, { universe, priority }] of options.inputs.entries()) {
+      const input = inputs.get(universe)
+      if (input !== undefined) this.receiver.add(input, priority, ports[at])
+    }
     this.nodes = new ArtNetNodes(router, namespace, clock)
     const send = (bytes: Uint8Array, ip: string) => this.send(bytes, ip)
-    this.sender = new ArtNetSender({ options, broadcasts: this.broadcasts, nodes: this.nodes, send })
-    this.node = new ArtNetNode({
-      context,
-      places: this.places,
-      inputs: this.inputs,
+    this.sender = new ArtNetSender({
+      options,
+      broadcasts: () => this.broadcasts,
+      nodes: this.nodes,
+      ports: new Map(ports.slice(options.inputs.length).map((port) => [port.universe, port])),
       send,
-      cancelMerge: (universe) => this.receiver.cancelMerge(universe),
     })
+    this.node = new ArtNetNode({ context, places: () => this.places, ports, inputs, remote: this.remote, send })
   }
 
-  async open(): Promise<void> {
-    const { options, context } = this
-    if (this.places.length === 0) {
-      throw new Error(
-        `there is no network at ${options.interface ?? options.bind}: see "ip address"; is the cable plugged in?`,
-      )
-    }
+  async attach(places: readonly Place[]): Promise<void> {
+    const { options } = this
+    this.places = places
+    this.ownAddresses = new Set(options.bind === ANYWHERE ? places.map(({ address }) => address) : [options.bind])
+    this.broadcasts = [...new Set(places.map(({ broadcast }) => broadcast))]
     const common = {
       port: options.port,
       onMessage: (bytes: Buffer, from: RemoteInfo) => this.receive(bytes, from),
@@ -97,84 +124,39 @@ class ArtNetBridge implements RunningBridge {
       try {
         this.broadcastPort = await UdpPort.open({ ...common, address: this.broadcasts[0] })
       } catch (error) {
-        await this.port.close()
+        await this.detach()
         throw error
       }
     }
-    this.openOutputs()
-    this.announce()
+    this.universes.open()
     // Consoles need not wait for their next poll: Art-Net 3, ArtPollReply.
     if (options.role !== 'controller') for (const ip of this.broadcasts) this.node.reply(ip)
     if (options.role !== 'node') this.pollAgain()
-    this.endWatch = watchPlaces(context.clock, this.network, this.places, () =>
-      this.lost('the addresses of this machine have changed: opened again with the new ones'),
-    )
+  }
+
+  async detach(): Promise<void> {
+    this.pollTimer?.cancel()
+    const ports = [this.port, this.broadcastPort]
+    this.port = null
+    this.broadcastPort = null
+    await Promise.all(ports.map((port) => port?.close()))
   }
 
   async stop(): Promise<void> {
-    this.pollTimer?.cancel()
-    this.endWatch()
-    this.inputFrames.stop()
+    this.node.stop()
+    this.nodes.stop()
     this.receiver.stop()
-    this.outputs?.stop(this.isBreak)
-    await Promise.all([this.port?.close(), this.broadcastPort?.close()])
+    this.universes.stop(this.isBreak)
+    await Promise.all([this.detach(), this.store.saved()])
   }
 
   private get options(): ArtNetOptions {
     return this.context.options
   }
 
-  /** What is lit stays lit until it is open again: that takes less than receivers wait. */
   private lost(reason: string): void {
     this.isBreak = true
     this.context.lost(new Error(reason))
-  }
-
-  private input(entry: ArtNetOptions['inputs'][number]): InputUniverse {
-    const { options, router, namespace, clock } = this.context
-    const input = new InputUniverse({
-      settings: inputSettings(entry.universe, entry),
-      scenes: options.scenes,
-      periodMs: 1000 / options.inRate,
-      lossMs: options.loss,
-      maxSources: MAX_SOURCES,
-      isNormalized: options.normalize,
-      namespace,
-      router,
-      time: clock,
-      frames: this.inputFrames,
-      onSources: () => this.onSources(input),
-      onLevels: (levels) => this.relay(entry.universe, levels, entry.priority),
-    })
-    this.receiver.add(input, entry.priority)
-    return input
-  }
-
-  private openOutputs(): void {
-    const { context, options, sender } = this
-    this.outputs = new LightingOutputs({
-      context,
-      form: { first: 0, last: LAST_PORT_ADDRESS, isSplit: true },
-      scale: options.scale,
-      scenes: options.scenes,
-      pace: { periodMs: 1000 / options.rate, keepAliveMs: options.keepAlive, repeats: 0 },
-      outputs: options.outputs.map((entry) => outputSettings(entry.universe, entry)),
-      send: (universe, levels) => sender.frame(universe, levels),
-      onRound: () => sender.endRound(),
-      onKnown: (universe, channel) =>
-        this.inputs.find(({ settings }) => settings.universe === universe)?.known(channel),
-      onOther: (rest, update) => this.onOther(rest, update),
-    })
-  }
-
-  private announce(): void {
-    const { namespace, router } = this.context
-    const outputs = new Set(this.options.outputs.map(({ universe }) => universe))
-    const inputs = this.options.inputs.map(({ universe }) => universe).filter((universe) => !outputs.has(universe))
-    router.announce(namespace, [
-      ...[...outputs].flatMap((universe) => universeSignals(`${namespace}/${universe}`, true, false)),
-      ...inputs.flatMap((universe) => universeSignals(`${namespace}/${universe}`, false, this.options.normalize)),
-    ])
   }
 
   private receive(bytes: Buffer, { address, port }: RemoteInfo): void {
@@ -200,10 +182,8 @@ class ArtNetBridge implements RunningBridge {
         this.onReply(bytes, address)
         return
       case 'address':
-        if (isNode) this.node.address(packet, address)
-        return
       case 'input':
-        if (isNode) this.node.reply(address)
+        if (isNode) this.onRemote(packet, address)
         return
       case 'ipProg':
         if (isNode) this.node.ipProg(address)
@@ -219,26 +199,21 @@ class ArtNetBridge implements RunningBridge {
     }
   }
 
+  private onRemote(packet: ArtAddress | ArtInput, from: string): void {
+    if (this.options.allowRemoteConfig) {
+      if (packet.type === 'address') this.remote.address(packet)
+      else this.remote.input(packet)
+      this.node.changed(from)
+    }
+    this.node.reply(from)
+  }
+
   private onReply(bytes: Buffer, address: string): void {
     if (this.options.role === 'node') return
     const reply = decodePollReply(bytes, address)
     if (reply === undefined) this.drop('malformed', `${bytes.length} bytes from ${address}: ArtPollReply is too short`)
     else if (!this.nodes.heard(reply)) this.drop('nodes_exceeded', `${address} is one node too many`)
     this.context.setPeers(this.nodes.count)
-  }
-
-  private onSources(input: InputUniverse): void {
-    if (!input.hasSignal) {
-      const { onLoss } = input.settings
-      this.context.problem('source_lost', `universe ${input.settings.universe} has no source any more: ${onLoss}`)
-    }
-    this.node.changed()
-  }
-
-  private relay(universe: number, levels: Uint8Array | null, priority: number): void {
-    for (const { universe: target, relay } of this.options.outputs) {
-      if (relay === universe) this.outputs?.find(target)?.relay(levels, priority)
-    }
   }
 
   private pollAgain(): void {
@@ -275,4 +250,8 @@ class ArtNetBridge implements RunningBridge {
     this.context.counters.inDropped++
     this.context.problem(code, message)
   }
+}
+
+function portOf(universe: number, direction: ArtNetPort['direction']): ArtNetPort {
+  return { universe, direction, portAddress: universe, isDisabled: false }
 }

@@ -59,7 +59,8 @@ const options = object('Art-Net 4.', {
   oem: whole({ description: 'OEM code.', fallback: 0x00ff, min: 0, max: 0xffff }),
   esta: whole({ description: 'ESTA manufacturer code.', fallback: 0x7ff0, min: 0, max: 0xffff }),
   allowRemoteConfig: flag({
-    description: 'ArtAddress may change names and merging until the next start.',
+    description:
+      'ArtAddress and ArtInput may change names, Port-Addresses, merging, looks and which outputs send; kept.',
     fallback: false,
   }),
   inputs: list({

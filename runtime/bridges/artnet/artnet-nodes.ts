@@ -1,5 +1,5 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
-import type { Clock } from '../../router/clock.ts'
+import type { Clock, Timer } from '../../router/clock.ts'
 import type { BridgeSession } from '../bridge.ts'
 import type { PollReply } from './artnet-poll-reply.ts'
 
@@ -11,6 +11,8 @@ const SILENT_MS = 6000
 /** And no longer sent to. */
 const FORGET_MS = 31_000
 const TTL_S = 10
+/** A node has a reply for each port, and they come together. */
+const GATHER_MS = 50
 
 interface KnownNode {
   readonly ip: string
@@ -28,6 +30,8 @@ export class ArtNetNodes {
   private readonly subscribers = new Map<number, string[]>()
   private isStale = false
   private replies = 0
+  private readonly changed = new Set<KnownNode>()
+  private gathering: Timer | null = null
 
   constructor(router: BridgeSession, namespace: string, clock: Clock) {
     this.router = router
@@ -57,8 +61,17 @@ export class ArtNetNodes {
     this.nodes.set(reply.ip, node)
     if (before !== undefined && isSame(before, reply)) return true
     this.isStale = true
-    this.tell(node)
+    this.changed.add(node)
+    this.gathering ??= this.clock.timer(GATHER_MS, () => {
+      this.gathering = null
+      for (const one of this.changed) this.tell(one)
+      this.changed.clear()
+    })
     return true
+  }
+
+  stop(): void {
+    this.gathering?.cancel()
   }
 
   /** With each poll: what is there is told again before it expires, who is gone is forgotten. */

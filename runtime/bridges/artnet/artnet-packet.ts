@@ -70,7 +70,23 @@ export interface ArtAddress {
   readonly bindIndex: number
   readonly shortName: string | undefined
   readonly longName: string | undefined
+  /** Of the first port behind the index, as `ArtSwitch` says. */
+  readonly net: ArtSwitch
+  readonly sub: ArtSwitch
+  readonly input: ArtSwitch
+  readonly output: ArtSwitch
   readonly command: number
+}
+
+/** A part of a Port-Address; undefined: it stays, `configured`: as at the start. */
+export type ArtSwitch = number | 'configured' | undefined
+
+/** Which inputs of a node send. */
+export interface ArtInput {
+  readonly type: 'input'
+  readonly bindIndex: number
+  /** Of the first port behind the index. */
+  readonly isDisabled: boolean
 }
 
 export type ArtPacket =
@@ -79,7 +95,8 @@ export type ArtPacket =
   | ArtTimeCode
   | ArtTrigger
   | ArtAddress
-  | { readonly type: 'sync' | 'input' | 'ipProg' | 'pollReply' | 'other' }
+  | ArtInput
+  | { readonly type: 'sync' | 'ipProg' | 'pollReply' | 'other' }
 
 /** A text says what is wrong with the bytes. */
 export function decodeArtNet(bytes: Buffer): ArtPacket | string {
@@ -103,7 +120,7 @@ export function decodeArtNet(bytes: Buffer): ArtPacket | string {
     case OP.address:
       return decodeAddress(bytes)
     case OP.input:
-      return { type: 'input' }
+      return decodeInput(bytes)
     case OP.ipProg:
       return { type: 'ipProg' }
     default:
@@ -165,16 +182,35 @@ function decodeTrigger(bytes: Buffer): ArtTrigger | string {
   return { type: 'trigger', oem: bytes.readUInt16BE(14), key: bytes[16], subKey: bytes[17], data }
 }
 
-/** 13 bind index, 14 short name, 32 long name, 96 SwIn, 100 SwOut, 104 SubSwitch, 105 sACN priority, 106 command. */
+/**
+ * 12 NetSwitch, 13 bind index, 14 short name, 32 long name, 96 SwIn, 100 SwOut, 104 SubSwitch, 105 sACN priority,
+ * 106 command.
+ */
 function decodeAddress(bytes: Buffer): ArtAddress | string {
   if (bytes.length < 107) return 'ArtAddress is too short'
   return {
     type: 'address',
     bindIndex: Math.max(1, bytes[13]),
-    shortName: paddedText(bytes, 14, 18) || undefined,
-    longName: paddedText(bytes, 32, 64) || undefined,
+    shortName: paddedText(bytes, 14, 17) || undefined,
+    longName: paddedText(bytes, 32, 63) || undefined,
+    net: switchOf(bytes[12], 0x7f),
+    sub: switchOf(bytes[104], 15),
+    input: switchOf(bytes[96], 15),
+    output: switchOf(bytes[100], 15),
     command: bytes[106],
   }
+}
+
+/** Bit 7: it is set; 0: as it was made; else it stays. */
+function switchOf(byte: number, mask: number): ArtSwitch {
+  if (byte === 0) return 'configured'
+  return (byte & 0x80) === 0 ? undefined : byte & mask
+}
+
+/** 13 bind index, 14 number of ports, 16 bit 0 for each port: it is disabled. */
+function decodeInput(bytes: Buffer): ArtInput | string {
+  if (bytes.length < 17) return 'ArtInput is too short'
+  return { type: 'input', bindIndex: Math.max(1, bytes[13]), isDisabled: (bytes[16] & 1) !== 0 }
 }
 
 /** A text that ends with a NUL or its field. */
@@ -195,10 +231,14 @@ export function packet(op: number, size: number): Buffer {
 /** A whole universe; sequence and slots are written into it for each frame. */
 export function dmxPacket(portAddress: number): Buffer {
   const bytes = packet(OP.dmx, DMX_HEADER + MAX_SLOTS)
-  bytes[14] = portAddress & 0xff
-  bytes[15] = portAddress >> 8
+  addressDmx(bytes, portAddress)
   bytes.writeUInt16BE(MAX_SLOTS, 16)
   return bytes
+}
+
+export function addressDmx(bytes: Buffer, portAddress: number): void {
+  bytes[14] = portAddress & 0xff
+  bytes[15] = portAddress >> 8
 }
 
 export function fillDmx(bytes: Buffer, sequence: number, levels: Uint8Array): void {

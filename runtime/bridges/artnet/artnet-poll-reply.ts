@@ -44,7 +44,13 @@ export interface OwnReply {
   readonly isActive: boolean
   readonly isMerging: boolean
   readonly isLtp: boolean
+  readonly isDisabled: boolean
+  /** What an output shows without a signal; null: it is none. */
+  readonly failSafe: 'hold' | 'zero' | 'full' | 'scene' | null
 }
+
+/** Of Status3: bits 7 and 6, and 5 that it can be chosen. */
+const FAIL_SAFE = { hold: 0x20, zero: 0x60, full: 0xa0, scene: 0xe0 } as const
 
 export function encodePollReply(own: OwnReply): Buffer {
   const bytes = packet(OP.pollReply, SIZE)
@@ -68,13 +74,14 @@ export function encodePollReply(own: OwnReply): Buffer {
   bytes[212] = 0x0c
   // Without RDM.
   bytes[213] = 0x80
+  if (own.failSafe !== null) bytes[217] = FAIL_SAFE[own.failSafe]
   bytes.writeUInt16BE(REFRESH_HZ, 226)
   return bytes
 }
 
 function writePort(
   bytes: Buffer,
-  { isActive, isMerging, isLtp }: OwnReply,
+  { isActive, isMerging, isLtp, isDisabled }: OwnReply,
   { portAddress, direction }: NodePort,
 ): void {
   bytes[18] = portAddress >> 8
@@ -86,7 +93,7 @@ function writePort(
     bytes[190] = portAddress & 15
   } else {
     bytes[174] = 0x40
-    bytes[178] = isActive ? 0x80 : 0
+    bytes[178] = (isActive ? 0x80 : 0) | (isDisabled ? 0x08 : 0)
     bytes[186] = portAddress & 15
   }
 }

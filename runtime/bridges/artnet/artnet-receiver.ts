@@ -3,6 +3,7 @@ import type { InputUniverse } from '../lighting/input-universe.ts'
 import { isLate } from '../lighting/sequence.ts'
 import type { Source } from '../lighting/universe.ts'
 import type { ArtDmx } from './artnet-packet.ts'
+import type { ArtNetPort } from './artnet-port.ts'
 
 /** After so long sequence numbers count anew, ms. */
 const SEQUENCE_MS = 1000
@@ -17,6 +18,7 @@ interface Received {
 }
 
 interface Port {
+  readonly patched: Pick<ArtNetPort, 'portAddress'>
   readonly input: InputUniverse
   readonly priority: number
   /** By IP address and physical port. */
@@ -40,7 +42,9 @@ export interface ArtNetReceiverParts {
 /** ArtDmx to input universes, with sequence, merging and ArtSync. Source: bridges.md §6.4. */
 export class ArtNetReceiver {
   private readonly parts: ArtNetReceiverParts
-  private readonly ports = new Map<number, Port>()
+  private readonly ports: Port[] = []
+  /** By Port-Address, which several may share. */
+  private readonly patched = new Map<number, Port[]>()
   private syncAt = Number.NEGATIVE_INFINITY
   private lastDmxIp = ''
   private release: Timer | null = null
@@ -49,8 +53,9 @@ export class ArtNetReceiver {
     this.parts = parts
   }
 
-  add(input: InputUniverse, priority: number): void {
-    this.ports.set(input.settings.universe, {
+  add(input: InputUniverse, priority: number, patched: Pick<ArtNetPort, 'portAddress'>): void {
+    this.ports.push({
+      patched,
       input,
       priority,
       received: new Map(),
@@ -59,13 +64,49 @@ export class ArtNetReceiver {
       heldLevels: new Uint8Array(512),
       heldLength: 0,
     })
+    this.patch()
+  }
+
+  /** Port-Addresses of what was added have changed. */
+  patch(): void {
+    this.patched.clear()
+    for (const port of this.ports) {
+      const { portAddress } = port.patched
+      const others = this.patched.get(portAddress)
+      if (others === undefined) this.patched.set(portAddress, [port])
+      else others.push(port)
+    }
   }
 
   /** False: the universe is none of ours, or the packet came late. */
-  dmx({ sequence, physical, portAddress, levels }: ArtDmx, ip: string): boolean {
-    const port = this.ports.get(portAddress)
-    if (port === undefined) return false
+  dmx(packet: ArtDmx, ip: string): boolean {
+    const ports = this.patched.get(packet.portAddress)
+    if (ports === undefined) return false
     this.lastDmxIp = ip
+    let isTaken = false
+    for (const port of ports) if (this.take(port, packet, ip)) isTaken = true
+    return isTaken
+  }
+
+  /** ArtSync: what waits takes effect at once. */
+  sync(ip: string): void {
+    if (ip !== this.lastDmxIp) return
+    for (const { input } of this.ports) if (input.universe.sourceCount > 1) return
+    this.syncAt = this.parts.clock.now()
+    this.flush()
+  }
+
+  /** The next frame of a universe ends its merging. */
+  cancelMerge(universe: number): void {
+    const port = this.ports.find(({ input }) => input.settings.universe === universe)
+    if (port !== undefined) port.isCancelling = true
+  }
+
+  stop(): void {
+    this.release?.cancel()
+  }
+
+  private take(port: Port, { sequence, physical, levels }: ArtDmx, ip: string): boolean {
     const received = this.from(port, ip, physical)
     if (received === undefined) return false
     const { source } = received
@@ -81,24 +122,6 @@ export class ArtNetReceiver {
       port.input.frame(source, levels)
     }
     return true
-  }
-
-  /** ArtSync: what waits takes effect at once. */
-  sync(ip: string): void {
-    if (ip !== this.lastDmxIp) return
-    for (const { input } of this.ports.values()) if (input.universe.sourceCount > 1) return
-    this.syncAt = this.parts.clock.now()
-    this.flush()
-  }
-
-  /** The next frame of a universe ends its merging. */
-  cancelMerge(universe: number): void {
-    const port = this.ports.get(universe)
-    if (port !== undefined) port.isCancelling = true
-  }
-
-  stop(): void {
-    this.release?.cancel()
   }
 
   private from({ input, priority, received }: Port, ip: string, physical: number): Received | undefined {
@@ -143,7 +166,7 @@ export class ArtNetReceiver {
   }
 
   private flush(): void {
-    for (const port of this.ports.values()) {
+    for (const port of this.ports) {
       const { held, input, heldLevels, heldLength } = port
       if (held === null) continue
       port.held = null

@@ -1,8 +1,10 @@
 import type { ArtNetOptions } from './artnet-kind.ts'
 import type { ArtNetNodes } from './artnet-nodes.ts'
-import { dmxPacket, fillDmx, syncPacket } from './artnet-packet.ts'
+import { addressDmx, dmxPacket, fillDmx, syncPacket } from './artnet-packet.ts'
+import type { ArtNetPort } from './artnet-port.ts'
 
 interface Port {
+  readonly patched: ArtNetPort
   readonly packet: Buffer
   readonly addresses: readonly string[]
   readonly isAuto: boolean
@@ -13,9 +15,11 @@ interface Port {
 
 export interface ArtNetSenderParts {
   readonly options: Pick<ArtNetOptions, 'outputs' | 'sync'>
-  /** Directed broadcast addresses. */
-  readonly broadcasts: readonly string[]
+  /** Directed broadcast addresses, as they are now. */
+  broadcasts(): readonly string[]
   readonly nodes: ArtNetNodes
+  /** By universe. */
+  readonly ports: ReadonlyMap<number, ArtNetPort>
   send(bytes: Uint8Array, ip: string): void
 }
 
@@ -23,15 +27,19 @@ export interface ArtNetSenderParts {
 export class ArtNetSender {
   private readonly parts: ArtNetSenderParts
   private readonly ports = new Map<number, Port>()
-  private readonly syncTargets: readonly string[]
+  /** Null: all, by broadcast. */
+  private readonly syncTargets: readonly string[] | null
   private readonly sync = syncPacket()
   private hasSent = false
 
   constructor(parts: ArtNetSenderParts) {
     this.parts = parts
     for (const { universe, targets } of parts.options.outputs) {
+      const patched = parts.ports.get(universe)
+      if (patched === undefined) continue
       this.ports.set(universe, {
-        packet: dmxPacket(universe),
+        patched,
+        packet: dmxPacket(patched.portAddress),
         addresses: targets.filter((target) => target !== 'auto' && target !== 'broadcast'),
         isAuto: targets.length === 0 || targets.includes('auto'),
         isBroadcast: targets.includes('broadcast'),
@@ -41,21 +49,23 @@ export class ArtNetSender {
     const ports = [...this.ports.values()]
     const isWide = ports.some(({ isAuto, isBroadcast }) => isAuto || isBroadcast)
     // Nodes that are reached by broadcast need no second one.
-    this.syncTargets = isWide ? parts.broadcasts : [...new Set(ports.flatMap(({ addresses }) => addresses))]
+    this.syncTargets = isWide ? null : [...new Set(ports.flatMap(({ addresses }) => addresses))]
   }
 
   frame(universe: number, levels: Uint8Array): void {
     const port = this.ports.get(universe)
-    if (port === undefined) return
+    if (port === undefined || port.patched.isDisabled) return
+    const { portAddress } = port.patched
     const { nodes, broadcasts, send } = this.parts
     port.sequence = (port.sequence % 255) + 1
+    addressDmx(port.packet, portAddress)
     fillDmx(port.packet, port.sequence, levels)
     this.hasSent = true
     for (const ip of port.addresses) send(port.packet, ip)
     if (port.isBroadcast) {
-      for (const ip of broadcasts) send(port.packet, ip)
+      for (const ip of broadcasts()) send(port.packet, ip)
     } else if (port.isAuto) {
-      for (const ip of nodes.subscribersOf(universe)) if (!port.addresses.includes(ip)) send(port.packet, ip)
+      for (const ip of nodes.subscribersOf(portAddress)) if (!port.addresses.includes(ip)) send(port.packet, ip)
     }
   }
 
@@ -64,6 +74,6 @@ export class ArtNetSender {
     if (!this.hasSent) return
     this.hasSent = false
     if (!this.parts.options.sync) return
-    for (const ip of this.syncTargets) this.parts.send(this.sync, ip)
+    for (const ip of this.syncTargets ?? this.parts.broadcasts()) this.parts.send(this.sync, ip)
   }
 }

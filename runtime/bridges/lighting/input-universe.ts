@@ -48,6 +48,10 @@ export interface InputParts {
 export class InputUniverse implements Paced {
   readonly settings: InputSettings
   readonly universe: Universe
+  /** What is told when all sources have gone. `recorded`: the levels of `recorded`. */
+  onLoss: Look | 'recorded'
+  /** Of all slots; null: none are. */
+  recorded: Uint8Array | null = null
   dueAt = NEVER
   private readonly parts: InputParts
   private readonly base: string
@@ -66,7 +70,8 @@ export class InputUniverse implements Paced {
   constructor(parts: InputParts) {
     this.parts = parts
     this.settings = parts.settings
-    const { universe, merge, initial } = parts.settings
+    const { universe, merge, initial, onLoss } = parts.settings
+    this.onLoss = onLoss
     this.universe = new Universe(merge, parts.maxSources)
     this.base = `${parts.namespace}/${universe}`
     for (let channel = 1; channel <= SLOTS; channel++) this.addresses.push(`${this.base}/${channel}`)
@@ -106,6 +111,15 @@ export class InputUniverse implements Paced {
   /** Priorities of its sources have changed. */
   touch(): void {
     if (!this.isLost) this.publish(this.parts.time.now())
+  }
+
+  /** Dark until the next frame. */
+  clear(): void {
+    const now = this.parts.time.now()
+    for (const source of this.universe.all) {
+      for (let index = 0; index < source.count; index++) this.universe.set(source, index, 0, source.lastAt)
+    }
+    if (!this.isLost) this.publish(now)
   }
 
   /** A source has said goodbye. */
@@ -171,7 +185,8 @@ export class InputUniverse implements Paced {
   private showLoss(): void {
     this.lookAt = NEVER
     const now = this.parts.time.now()
-    const look = lookLevels(this.settings.onLoss, this.parts.scenes, this.settings.universe)
+    const { onLoss, recorded } = this
+    const look = onLoss === 'recorded' ? recorded : lookLevels(onLoss, this.parts.scenes, this.settings.universe)
     if (look === null) return
     if (this.settings.mode !== 'channel') this.tellFrame(now, look, this.toldLength)
     if (this.settings.mode !== 'universe') this.tellChannels(now, look)

@@ -1,16 +1,24 @@
+import { BlockList, isIPv6 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { Clock, Timer } from '../../router/clock.ts'
-
-const LOOK_EVERY_MS = 10_000
 
 /** An IPv4 address of this machine. */
 export interface Place {
+  readonly family: 'IPv4'
   readonly name: string
   readonly address: string
   readonly netmask: string
   /** Directed broadcast address of its network. */
   readonly broadcast: string
   readonly mac: string
+}
+
+/** An IPv6 address of this machine; one that counts on its link only ends with `%` and the interface. */
+export interface Place6 {
+  readonly family: 'IPv6'
+  readonly name: string
+  readonly address: string
+  /** Bits of its network. */
+  readonly prefix: number
 }
 
 /** Those of an interface (by its name or its address), or all; loopback only when it is asked for. */
@@ -20,37 +28,50 @@ export function networkPlaces(wanted: string | undefined): Place[] {
     for (const { family, address, netmask, internal, mac } of addresses) {
       if (family !== 'IPv4') continue
       const isWanted = wanted === undefined ? !internal : wanted === name || wanted === address
-      if (isWanted) places.push({ name, address, netmask, broadcast: broadcastOf(address, netmask), mac })
+      if (isWanted) places.push(place(name, address, netmask, mac))
     }
   }
   // All of 127/8 is this machine, though no interface lists it.
   if (places.length === 0 && wanted?.startsWith('127.')) {
-    const [netmask, mac] = ['255.0.0.0', '00:00:00:00:00:00']
-    places.push({ name: 'lo', address: wanted, netmask, broadcast: broadcastOf(wanted, netmask), mac })
+    places.push(place('lo', wanted, '255.0.0.0', '00:00:00:00:00:00'))
   }
   return places
 }
 
-/** Calls once when the addresses are others than `known`: a cable was pulled, or DHCP has answered. Returns what ends it. */
-export function watchPlaces(
-  clock: Clock,
-  wanted: string | undefined,
-  known: readonly Place[],
-  onChange: () => void,
-): () => void {
-  const text = JSON.stringify(known)
-  let timer: Timer
-  const look = () => {
-    if (JSON.stringify(networkPlaces(wanted)) === text) timer = clock.timer(LOOK_EVERY_MS, look)
-    else onChange()
+/** The same for IPv6. */
+export function networkPlaces6(wanted: string | undefined): Place6[] {
+  const places: Place6[] = []
+  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+    for (const { family, address, cidr, internal } of addresses) {
+      if (family !== 'IPv6') continue
+      const isWanted = wanted === undefined ? !internal : wanted === name || wanted === address
+      if (!isWanted) continue
+      const isOfLink = address.startsWith('fe80:')
+      const prefix = Number(cidr?.split('/')[1] ?? 128)
+      places.push({ family, name, address: isOfLink ? `${address}%${name}` : address, prefix })
+    }
   }
-  timer = clock.timer(LOOK_EVERY_MS, look)
-  return () => timer.cancel()
+  return places
 }
 
-export function isInNetwork(ip: string, { address, netmask }: Place): boolean {
-  const mask = ipNumber(netmask)
-  return (ipNumber(ip) & mask) === (ipNumber(address) & mask)
+function place(name: string, address: string, netmask: string, mac: string): Place {
+  return { family: 'IPv4', name, address, netmask, broadcast: broadcastOf(address, netmask), mac }
+}
+
+/** False, too, where the families differ. */
+export function isInNetwork(ip: string, place: Place | Place6): boolean {
+  if (isIPv6(ip) !== (place.family === 'IPv6')) return false
+  if (place.family === 'IPv6') {
+    const network = new BlockList()
+    network.addSubnet(withoutZone(place.address), place.prefix, 'ipv6')
+    return network.check(withoutZone(ip), 'ipv6')
+  }
+  const mask = ipNumber(place.netmask)
+  return (ipNumber(ip) & mask) === (ipNumber(place.address) & mask)
+}
+
+function withoutZone(ip: string): string {
+  return ip.split('%')[0]
 }
 
 export function broadcastOf(address: string, netmask: string): string {

@@ -165,6 +165,13 @@ export class OutputUniverse implements Paced {
     this.dueAt = Math.min(fadeAt, this.repeatAt, this.universe.expiresAt, lossAt)
   }
 
+  /** Sends what is lit, though nothing has changed: somebody may not have heard it. */
+  refresh(): void {
+    if (!this.isStarted) return
+    this.repeatAt = Math.max(this.parts.time.now(), this.allowedAt)
+    this.touch()
+  }
+
   /** Ends fades where they are, and hands these back as if they had arrived. */
   endFades(): Fade[] {
     return this.fades.end().map((fade) => {

@@ -1,4 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { isIPv6 } from 'node:net'
 
 /** More datagrams than these never wait in the process: they are dropped. */
 const MAX_QUEUED = 512
@@ -25,10 +26,12 @@ export class UdpPort {
   static open({ address, port, onMessage, onError }: UdpPortOptions): Promise<UdpPort> {
     return new Promise((resolve, reject) => {
       // Addresses are numeric: the system's resolver would only cost a turn for each datagram.
+      const family = isIPv6(address) ? 6 : 4
       const socket = createSocket({
-        type: 'udp4',
+        type: `udp${family}`,
         reuseAddr: true,
-        lookup: (host, _options, done) => done(null, host, 4),
+        ipv6Only: family === 6,
+        lookup: (host, _options, done) => done(null, host, family),
       })
       const opened = new UdpPort(socket)
       socket.once('error', (error: NodeJS.ErrnoException) => {

@@ -1,16 +1,13 @@
 import type { RemoteInfo } from 'node:dgram'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Timer } from '../../router/clock.ts'
-import type { BridgeContext, OpenBridge, RunningBridge } from '../bridge.ts'
-import { FrameClock } from '../lighting/frame-clock.ts'
-import { InputUniverse } from '../lighting/input-universe.ts'
-import { LightingOutputs } from '../lighting/lighting-outputs.ts'
-import { inputSettings, outputSettings } from '../lighting/lighting-settings.ts'
-import { networkPlaces, watchPlaces } from '../lighting/network-places.ts'
-import { universeSignals } from '../lighting/universe-signals.ts'
+import type { BridgeContext, OpenBridge } from '../bridge.ts'
+import { type NetworkBridgeCore, openOnNetwork } from '../lighting/network-bridge.ts'
+import { networkPlaces, networkPlaces6 } from '../lighting/network-places.ts'
+import { NetworkUniverses } from '../lighting/network-universes.ts'
 import { loadCid } from './sacn-identity.ts'
 import type { SacnOptions } from './sacn-kind.ts'
-import { SacnNetwork } from './sacn-network.ts'
+import { SacnNetwork, type SacnPlace } from './sacn-network.ts'
 import { cidFromText, cidText, DISCOVERY_UNIVERSE, decodeSacn, MAX_UNIVERSE, sourceName } from './sacn-packet.ts'
 import { SacnReceiver } from './sacn-receiver.ts'
 import { SacnSender } from './sacn-sender.ts'
@@ -25,34 +22,36 @@ const REPEATS = 3
 export const openSacn: OpenBridge<SacnOptions> = async (context) => {
   const { options, id } = context
   const onProblem = (message: string) => context.problem('identity', message)
-  const cid = options.cid?.toLowerCase() ?? (await loadCid(context.folder, id, onProblem))
-  const bridge = new SacnBridge(context, cidFromText(cid))
-  await bridge.open()
-  return bridge
+  const cid = cidFromText(options.cid?.toLowerCase() ?? (await loadCid(context.folder, id, onProblem)))
+  return openOnNetwork<SacnPlace>({
+    context,
+    core: new SacnCore(context, cid),
+    places: () => [
+      ...(options.ip === 'v6' ? [] : networkPlaces(options.interface)),
+      ...(options.ip === 'v4' ? [] : networkPlaces6(options.interface)),
+    ],
+    missing: `there is no ${options.ip === 'v6' ? 'IPv6 ' : ''}network${options.interface === undefined ? '' : ` at ${options.interface}`}: see "ip address"; is the cable plugged in?`,
+  })
 }
 
-class SacnBridge implements RunningBridge {
+class SacnCore implements NetworkBridgeCore<SacnPlace> {
   private readonly context: BridgeContext<SacnOptions>
   private readonly cid: string
-  private readonly inputFrames: FrameClock
+  private readonly universes: NetworkUniverses
   private readonly receiver: SacnReceiver
   private readonly sources: SacnSources
-  private readonly inputs = new Map<number, InputUniverse>()
+  private readonly sender: SacnSender
   private readonly groups = new Set<number>()
   private network: SacnNetwork | null = null
-  private sender: SacnSender | null = null
-  private outputs: LightingOutputs | null = null
   private timer: Timer | null = null
-  private endWatch = () => {}
   private isStopped = false
-  /** It is about to be opened again. */
+  /** The bridge is about to be opened again. */
   private isBreak = false
 
   constructor(context: BridgeContext<SacnOptions>, cid: string) {
     this.context = context
     this.cid = cid
     const { clock, options, router, namespace } = context
-    this.inputFrames = new FrameClock(clock)
     this.sources = new SacnSources(router, namespace, clock)
     this.receiver = new SacnReceiver({
       clock,
@@ -65,17 +64,35 @@ class SacnBridge implements RunningBridge {
         ),
       onSources: (universe) => this.tellSource(universe),
     })
+    const network = {
+      send: (bytes: Uint8Array, ip: string) => this.network?.send(bytes, ip),
+      multicast: (bytes: Uint8Array, universe: number) => this.network?.multicast(bytes, universe),
+    }
+    this.sender = new SacnSender({ options, cid, network, clock })
+    this.universes = new NetworkUniverses({
+      context,
+      form: { first: 1, last: MAX_UNIVERSE },
+      maxSources: MAX_SOURCES,
+      // A source that has gone is the loss, which its universe notices by itself.
+      lossMs: Number.POSITIVE_INFINITY,
+      repeats: REPEATS,
+      onSources: ({ settings }) => this.tellSource(settings.universe),
+      send: (universe, levels) => this.sender.frame(universe, levels, this.universes.output(universe)),
+      onRound: () => this.sender.endRound(),
+    })
+    this.groups.add(DISCOVERY_UNIVERSE)
+    for (const entry of options.inputs) {
+      this.groups.add(entry.universe)
+      const input = this.universes.inputs.get(entry.universe)
+      if (input !== undefined) this.receiver.add(input, entry.slotPriorities, 'live')
+      if (!options.preview) continue
+      const preview = this.universes.openInput(entry, `${namespace}/preview`)
+      this.receiver.add(preview, entry.slotPriorities, 'preview')
+    }
   }
 
-  async open(): Promise<void> {
-    const { options, context } = this
-    const places = networkPlaces(options.interface)
-    if (places.length === 0) {
-      throw new Error(
-        `there is no network${options.interface === undefined ? '' : ` at ${options.interface}`}: see "ip address"; is the cable plugged in?`,
-      )
-    }
-    for (const entry of options.inputs) this.openInput(entry)
+  async attach(places: readonly SacnPlace[]): Promise<void> {
+    const { options, clock } = this.context
     this.network = await SacnNetwork.open({
       places,
       port: options.port,
@@ -84,90 +101,28 @@ class SacnBridge implements RunningBridge {
       onError: (error) => this.lost(`UDP port ${options.port} failed: ${error.message}`),
       onUnsent: (error) => this.onUnsent(error),
     })
-    this.openOutputs(this.network)
-    this.announce()
-    for (const { universe } of options.inputs) this.groups.add(universe)
-    this.groups.add(DISCOVERY_UNIVERSE)
+    this.universes.open()
     await this.joinAll()
-    this.timer = context.clock.timer(DISCOVERY_EVERY_MS, () => this.everyInterval())
-    this.endWatch = watchPlaces(context.clock, options.interface, places, () =>
-      this.lost('the addresses of this machine have changed: opened again with the new ones'),
-    )
+    this.timer = clock.timer(DISCOVERY_EVERY_MS, () => this.everyInterval())
+  }
+
+  async detach(): Promise<void> {
+    this.timer?.cancel()
+    const { network } = this
+    this.network = null
+    await network?.close()
   }
 
   async stop(): Promise<void> {
     this.isStopped = true
-    this.timer?.cancel()
-    this.endWatch()
-    this.inputFrames.stop()
-    this.outputs?.stop(this.isBreak)
-    this.sender?.stop(this.isBreak)
-    await this.network?.close()
+    this.universes.stop(this.isBreak)
+    this.sender.stop(this.isBreak)
+    await this.detach()
   }
 
-  private get options(): SacnOptions {
-    return this.context.options
-  }
-
-  /** What is lit stays lit until it is open again: that takes less than receivers wait. */
   private lost(reason: string): void {
     this.isBreak = true
     this.context.lost(new Error(reason))
-  }
-
-  private openInput(entry: SacnOptions['inputs'][number]): void {
-    const { options, router, namespace, clock } = this.context
-    const common = {
-      settings: inputSettings(entry.universe, entry),
-      scenes: options.scenes,
-      periodMs: 1000 / options.inRate,
-      // A source that has gone is the loss, which its universe notices by itself.
-      lossMs: Number.POSITIVE_INFINITY,
-      maxSources: MAX_SOURCES,
-      isNormalized: options.normalize,
-      router,
-      time: clock,
-      frames: this.inputFrames,
-    }
-    const input = new InputUniverse({
-      ...common,
-      namespace,
-      onSources: () => this.onSources(input),
-      onLevels: (levels, priority) => this.relay(entry.universe, levels, priority),
-    })
-    this.inputs.set(entry.universe, input)
-    this.receiver.add(input, entry.slotPriorities, 'live')
-    if (!options.preview) return
-    const preview = new InputUniverse({ ...common, namespace: `${namespace}/preview` })
-    this.receiver.add(preview, entry.slotPriorities, 'preview')
-  }
-
-  private openOutputs(network: SacnNetwork): void {
-    const { context, options } = this
-    const sender = new SacnSender({ options, cid: this.cid, network, clock: context.clock })
-    this.sender = sender
-    const outputs = new LightingOutputs({
-      context,
-      form: { first: 1, last: MAX_UNIVERSE },
-      scale: options.scale,
-      scenes: options.scenes,
-      pace: { periodMs: 1000 / options.rate, keepAliveMs: options.keepAlive, repeats: REPEATS },
-      outputs: options.outputs.map((entry) => outputSettings(entry.universe, entry)),
-      send: (universe, levels) => sender.frame(universe, levels, this.outputs?.find(universe)),
-      onRound: () => sender.endRound(),
-      onKnown: (universe, channel) => this.inputs.get(universe)?.known(channel),
-    })
-    this.outputs = outputs
-  }
-
-  private announce(): void {
-    const { namespace, router } = this.context
-    const outputs = new Set(this.options.outputs.map(({ universe }) => universe))
-    const inputs = this.options.inputs.map(({ universe }) => universe).filter((universe) => !outputs.has(universe))
-    router.announce(namespace, [
-      ...[...outputs].flatMap((universe) => universeSignals(`${namespace}/${universe}`, true, false)),
-      ...inputs.flatMap((universe) => universeSignals(`${namespace}/${universe}`, false, this.options.normalize)),
-    ])
   }
 
   private receive(bytes: Buffer, { address }: RemoteInfo): void {
@@ -188,12 +143,6 @@ class SacnBridge implements RunningBridge {
     }
   }
 
-  private onSources(input: InputUniverse): void {
-    const { universe, onLoss } = input.settings
-    if (!input.hasSignal) this.context.problem('source_lost', `universe ${universe} has no source any more: ${onLoss}`)
-    this.tellSource(universe)
-  }
-
   private tellSource(universe: number): void {
     const top = this.receiver.topSource(universe)
     const value: Value =
@@ -210,14 +159,8 @@ class SacnBridge implements RunningBridge {
     this.context.router.set(`${this.context.namespace}/${universe}/source`, value)
   }
 
-  private relay(universe: number, levels: Uint8Array | null, priority: number): void {
-    for (const { universe: target, relay } of this.options.outputs) {
-      if (relay === universe) this.outputs?.find(target)?.relay(levels, priority)
-    }
-  }
-
   private everyInterval(): void {
-    this.sender?.discover()
+    this.sender.discover()
     this.sources.forget()
     this.context.setPeers(this.sources.count)
     void this.joinAll()
@@ -235,7 +178,7 @@ class SacnBridge implements RunningBridge {
     if (network === null) return
     let problem: string | undefined
     for (const universe of this.groups) problem = (await network.join(universe)) ?? problem
-    if (this.isStopped) return
+    if (this.isStopped || network !== this.network) return
     if (problem === undefined) context.tell('running')
     else context.tell('degraded', problem)
   }

@@ -1,4 +1,4 @@
-import { isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import {
   checkedText,
   decimal,
@@ -6,6 +6,7 @@ import {
   flag,
   list,
   object,
+  oneOf,
   optional,
   required,
   text,
@@ -21,7 +22,12 @@ const NAME_BYTES = 63
 const universe = (description: string) => whole({ description, fallback: 1, min: 1, max: 63_999 })
 
 const options = object('sACN (ANSI E1.31).', {
-  interface: optional(text({ description: 'Name or IPv4 address of the network; none = all.', fallback: '' })),
+  interface: optional(text({ description: 'Name or address of the network; none = all.', fallback: '' })),
+  ip: oneOf({
+    description: 'v4 = groups 239.255.x.y, v6 = groups ff18::83:0:x:y, or both.',
+    fallback: 'v4',
+    values: ['v4', 'v6', 'both'] as const,
+  }),
   port: whole({ description: 'UDP port, here and of the others.', fallback: 5568, min: 1, max: 65_535 }),
   sourceName: checkedText({
     description: 'Name that receivers show.',
@@ -51,12 +57,12 @@ const options = object('sACN (ANSI E1.31).', {
     of: object('One universe.', {
       universe: required(universe('Which.')),
       destinations: list({
-        description: 'IPv4 addresses, and multicast; none = multicast.',
+        description: 'Addresses, and multicast; none = multicast.',
         of: checkedText({
           description: 'A destination.',
           fallback: 'multicast',
-          expected: 'multicast or an IPv4 address',
-          check: (value) => (value === 'multicast' || isIPv4(value) ? undefined : `"${value}" is no destination`),
+          expected: 'multicast or an IP address',
+          check: (value) => (value === 'multicast' || isIP(value) !== 0 ? undefined : `"${value}" is no destination`),
         }),
       }),
       preview: flag({ description: 'Not for live output: visualisers show it.', fallback: false }),
@@ -93,6 +99,15 @@ export const sacn = defineBridge<SacnOptions>({
   description: 'sACN (ANSI E1.31), multicast and unicast.',
   namespace: '/sacn',
   options,
-  check: universesProblem,
+  check: (options) => universesProblem(options) ?? familyProblem(options),
   load: () => import('./sacn-bridge.ts').then(({ openSacn }) => openSacn),
 })
+
+function familyProblem({ ip, outputs }: SacnOptions): string | undefined {
+  if (ip === 'both') return undefined
+  const family = ip === 'v4' ? 4 : 6
+  const stray = outputs
+    .flatMap(({ destinations }) => destinations)
+    .find((destination) => destination !== 'multicast' && isIP(destination) !== family)
+  return stray === undefined ? undefined : `${stray} is no IPv${family} address: set ip to both`
+}

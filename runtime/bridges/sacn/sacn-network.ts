@@ -1,16 +1,23 @@
 import type { RemoteInfo } from 'node:dgram'
-import { isInNetwork, type Place } from '../lighting/network-places.ts'
+import { isInNetwork, type Place, type Place6 } from '../lighting/network-places.ts'
 import { UdpPort } from '../lighting/udp-port.ts'
 import { groupOf } from './sacn-packet.ts'
 
+export type SacnPlace = Place | Place6
+
 export interface SacnNetworkParts {
-  readonly places: readonly Place[]
+  readonly places: readonly SacnPlace[]
   readonly port: number
   readonly ttl: number
   onMessage(bytes: Buffer, from: RemoteInfo): void
   onError(error: Error): void
   /** A datagram that could not be sent. */
   onUnsent(error: Error | null): void
+}
+
+interface Opened {
+  readonly place: SacnPlace
+  readonly port: UdpPort
 }
 
 /**
@@ -20,10 +27,12 @@ export interface SacnNetworkParts {
  */
 export class SacnNetwork {
   private readonly parts: SacnNetworkParts
-  private readonly unicast: { readonly place: Place; readonly port: UdpPort }[] = []
-  /** One for each interface, however many addresses it has. */
-  private readonly casters: { readonly place: Place; readonly port: UdpPort }[] = []
-  private readonly groups = new Map<number, UdpPort>()
+  private readonly unicast: Opened[] = []
+  /** One for each interface and family, however many addresses it has. */
+  private readonly casters: Opened[] = []
+  private readonly groups = new Map<string, UdpPort>()
+  /** Who sends to an address; those are the destinations of the configuration. */
+  private readonly routes = new Map<string, UdpPort>()
   private readonly sent: (error: Error | null) => void
   private isClosed = false
 
@@ -40,10 +49,10 @@ export class SacnNetwork {
       for (const place of parts.places) {
         const port = await UdpPort.open({ ...parts, address: place.address })
         network.unicast.push({ place, port })
-        const isFirst = network.casters.every((other) => interfaceOf(other.place) !== interfaceOf(place))
+        const isFirst = network.casters.every((other) => linkOf(other.place) !== linkOf(place))
         if (isFirst) network.casters.push({ place, port })
         port.socket.setMulticastTTL(parts.ttl)
-        port.socket.setMulticastInterface(place.address)
+        port.socket.setMulticastInterface(memberOf(place))
       }
     } catch (error) {
       await network.close()
@@ -54,8 +63,35 @@ export class SacnNetwork {
 
   /** Hears a universe's group on all networks. A text says why not. */
   async join(universe: number): Promise<string | undefined> {
-    if (this.groups.has(universe)) return undefined
-    const group = groupOf(universe)
+    let problem: string | undefined
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const places = this.parts.places.filter((place) => place.family === family)
+      const group = groupOf(universe, family)
+      if (places.length > 0 && !this.groups.has(group))
+        problem = (await this.joinGroup(group, universe, places)) ?? problem
+    }
+    return problem
+  }
+
+  /** To a universe's group on all networks. */
+  multicast(bytes: Uint8Array, universe: number): void {
+    for (const { place, port } of this.casters) this.push(port, bytes, groupOf(universe, place.family))
+  }
+
+  send(bytes: Uint8Array, ip: string): void {
+    const known = this.routes.get(ip)
+    const port = known ?? this.route(ip)
+    if (port === undefined) return
+    if (known === undefined) this.routes.set(ip, port)
+    this.push(port, bytes, ip)
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    await Promise.all([...this.unicast.map(({ port }) => port), ...this.groups.values()].map((port) => port.close()))
+  }
+
+  private async joinGroup(group: string, universe: number, places: readonly SacnPlace[]): Promise<string | undefined> {
     let port: UdpPort
     try {
       port = await UdpPort.open({ ...this.parts, address: group })
@@ -63,37 +99,30 @@ export class SacnNetwork {
       return (error as Error).message
     }
     const joined = new Set<string>()
-    for (const place of this.parts.places) {
-      const { name, address } = place
-      if (joined.has(interfaceOf(place))) continue
-      joined.add(interfaceOf(place))
+    for (const place of places) {
+      if (joined.has(linkOf(place))) continue
+      joined.add(linkOf(place))
       try {
-        port.socket.addMembership(group, address)
+        port.socket.addMembership(group, memberOf(place))
       } catch (error) {
         await port.close()
-        return `multicast group ${group} (universe ${universe}) cannot be joined on ${name}, ${address}: ${(error as Error).message}; does the network allow multicast?`
+        return `multicast group ${group} (universe ${universe}) cannot be joined on ${place.name}, ${place.address}: ${(error as Error).message}; does the network allow multicast?`
       }
     }
-    if (this.isClosed || this.groups.has(universe)) await port.close()
-    else this.groups.set(universe, port)
+    if (this.isClosed || this.groups.has(group)) await port.close()
+    else this.groups.set(group, port)
     return undefined
   }
 
-  /** To a universe's group on all networks. */
-  multicast(bytes: Uint8Array, universe: number): void {
-    const group = groupOf(universe)
-    for (const { port } of this.casters) this.push(port, bytes, group)
-  }
-
-  send(bytes: Uint8Array, ip: string): void {
-    const { unicast } = this
-    const nearest = unicast.find(({ place }) => isInNetwork(ip, place)) ?? unicast.at(0)
-    if (nearest !== undefined) this.push(nearest.port, bytes, ip)
-  }
-
-  async close(): Promise<void> {
-    this.isClosed = true
-    await Promise.all([...this.unicast.map(({ port }) => port), ...this.groups.values()].map((port) => port.close()))
+  /** From the address whose network it is in, else from the first of its family that routers let pass. */
+  private route(ip: string): UdpPort | undefined {
+    const family = ip.includes(':') ? 'IPv6' : 'IPv4'
+    const own = this.unicast.filter(({ place }) => place.family === family)
+    const found =
+      own.find(({ place }) => isInNetwork(ip, place)) ??
+      own.find(({ place }) => !place.address.includes('%')) ??
+      own.at(0)
+    return found?.port
   }
 
   private push(port: UdpPort, bytes: Uint8Array, address: string): void {
@@ -102,6 +131,11 @@ export class SacnNetwork {
 }
 
 /** Further addresses of an interface may be called `eth0:1`. */
-function interfaceOf({ name }: Place): string {
-  return name.split(':')[0]
+function linkOf({ family, name }: SacnPlace): string {
+  return `${family} ${name.split(':')[0]}`
+}
+
+/** How the system wants an interface named for multicast: by its address, or in IPv6 by its name. */
+function memberOf(place: SacnPlace): string {
+  return place.family === 'IPv4' ? place.address : `::%${place.name}`
 }

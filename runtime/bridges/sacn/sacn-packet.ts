@@ -239,7 +239,8 @@ function writeName(bytes: Buffer, name: string): void {
   bytes.write(name, 44, NAME_BYTES - 1, 'utf8')
 }
 
-/** IPv4 group of a universe. */
-export function groupOf(universe: number): string {
-  return `239.255.${universe >> 8}.${universe & 255}`
+/** The group of a universe: 239.255.<high>.<low>, or ff18::83:00:<high>:<low>. Source: E1.31 §9.3. */
+export function groupOf(universe: number, family: 'IPv4' | 'IPv6'): string {
+  const [high, low] = [universe >> 8, universe & 255]
+  return family === 'IPv4' ? `239.255.${high}.${low}` : `ff18::83:0:${high.toString(16)}:${low.toString(16)}`
 }

@@ -39,7 +39,7 @@ interface Port {
 export interface SacnSenderParts {
   readonly options: Pick<SacnOptions, 'outputs' | 'sourceName'>
   readonly cid: string
-  readonly network: SacnNetwork
+  readonly network: Pick<SacnNetwork, 'send' | 'multicast'>
   readonly clock: Clock
 }
 

@@ -29,3 +29,17 @@ test('replies are kept up to a number, which those of nodes that have gone make 
   assert.equal(nodes.heard(reply('10.0.0.17', 1, 1)), true)
   assert.deepEqual(nodes.subscribersOf(1), ['10.0.0.17'])
 })
+
+test('the replies of a node that come together are told once', () => {
+  const clock = new SteppedClock()
+  const told: string[] = []
+  const router = Object.assign(new Told(), { set: (address: string) => void told.push(address) })
+  const nodes = new ArtNetNodes(router, '/a', clock)
+  for (let bind = 1; bind <= 4; bind++) nodes.heard(reply('10.0.0.1', bind, bind))
+  nodes.heard(reply('10.0.0.2', 1, 9))
+  clock.advance(100)
+  assert.deepEqual(told, ['/a/nodes/10.0.0.1', '/a/nodes/10.0.0.2'])
+  nodes.heard(reply('10.0.0.1', 4, 4))
+  clock.advance(100)
+  assert.equal(told.length, 2)
+})

@@ -27,9 +27,16 @@ const reply = encodePollReply({
   isActive: true,
   isMerging: true,
   isLtp: true,
+  isDisabled: false,
+  failSafe: null,
 })
 const time = timeCodePacket({ stream: 0, hours: 1, minutes: 2, seconds: 3, frames: 4, rate: 1 })
-const seeds = [dmxPacket(1), pollPacket(), time, triggerPacket(1, 2, new Uint8Array()), reply]
+/** ArtAddress and ArtInput: the header, and nothing set. */
+const [address, input] = [
+  ['0060', 107],
+  ['0070', 20],
+].map(([op, size]) => Buffer.concat([Buffer.from(`4172742d4e657400${op}000e`, 'hex'), Buffer.alloc(Number(size) - 12)]))
+const seeds = [dmxPacket(1), pollPacket(), time, triggerPacket(1, 2, new Uint8Array()), reply, address, input]
 
 test('whatever arrives is read or refused, and never beyond what the packet holds', () => {
   const change = fc.tuple(fc.nat(529), fc.nat(255))
@@ -40,6 +47,7 @@ test('whatever arrives is read or refused, and never beyond what the packet hold
       for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value
       const packet = decodeArtNet(bytes)
       if (typeof packet === 'string') return
+      if (packet.type === 'address') assert.ok(packet.bindIndex >= 1 && (packet.shortName ?? '').length <= 17)
       if (packet.type === 'pollReply') assert.ok((decodePollReply(bytes, '1.2.3.4')?.ports.length ?? 0) <= 8)
       if (packet.type !== 'dmx') return
       assert.ok(packet.levels.length >= 1 && packet.levels.length <= Math.min(512, bytes.length - 18))

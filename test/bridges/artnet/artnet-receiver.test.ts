@@ -13,7 +13,8 @@ function receiverScene() {
     leaveMs: 10_000,
     onExceeded: (_universe, ip) => exceeded.push(ip),
   })
-  receiver.add(scene.input, 100)
+  const port = { portAddress: 1 }
+  receiver.add(scene.input, 100, port)
   const dmx = (ip: string, sequence: number, ...slots: number[]) =>
     receiver.dmx({ type: 'dmx', sequence, physical: 0, portAddress: 1, levels: Uint8Array.from(slots) }, ip)
   const first = () => scene.input.universe.levels[0]

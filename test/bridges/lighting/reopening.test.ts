@@ -64,9 +64,7 @@ for (const [kind, targets, slotsAt] of kinds) {
     await until(() => got.some(isFrame), 'a frame')
     pretend(t, own, '127.0.73.1')
     clock.advance(10_000)
-    await until(() => scene.report('s').state === 'degraded', 'the change')
-    clock.advance(1000)
-    await until(() => scene.report('s').state === 'running', 'a bridge that runs again')
+    await until(() => /addresses of this machine have changed/.test(scene.report('s').lastError), 'the change')
     await scene.set(`/${kind}/1/2`, int(7))
     await until(() => {
       clock.advance(25)
@@ -86,6 +84,61 @@ for (const [kind, targets, slotsAt] of kinds) {
     await until(() => got.filter(isFrame).some((bytes) => bytes[slotsAt] === 0), 'the look of the end')
   })
 }
+
+for (const [kind, targets, slotsAt] of kinds) {
+  test(`${kind}: a network that is away is waited for, and used as soon as it is back`, async (t) => {
+    const ip = kind === 'sacn' ? '127.0.78.1' : '127.0.79.1'
+    const own = kind === 'sacn' ? '127.0.78.2' : '127.0.79.2'
+    const got = await receiver(t, ip)
+    pretend(t)
+    const clock = new SteppedClock()
+    const yaml = `- { id: s, kind: ${kind}, port: ${PORT}, outputs: [{ universe: 1, ${targets}: [${ip}] }] }`
+    const scene = await BridgeScene.start(t, yaml, { clock })
+    const { state, reason } = scene.report('s')
+    assert.equal(state, 'degraded')
+    assert.match(reason, /no network/)
+    await scene.set(`/${kind}/1/1`, int(9))
+    const back = async (level: number) => {
+      pretend(t, own)
+      clock.advance(1000)
+      await until(() => scene.report('s').state === 'running', 'a bridge that runs')
+      await until(() => {
+        clock.advance(25)
+        return got.some((bytes) => bytes.length === slotsAt + 512 && bytes[slotsAt] === level)
+      }, 'a frame')
+    }
+    await back(9)
+    // However often it goes, it is waited for no longer.
+    for (const level of [10, 11, 12]) {
+      pretend(t)
+      clock.advance(10_000)
+      await until(() => scene.report('s').state === 'degraded', 'the loss')
+      await scene.set(`/${kind}/1/1`, int(level))
+      await back(level)
+    }
+  })
+}
+
+test('sources that go with the network are lost in their time', async (t) => {
+  for (const [kind, own, packet] of [
+    ['sacn', '127.0.81.2', sacnFrame],
+    ['artnet', '127.0.81.3', artNetFrame],
+  ] as const) {
+    pretend(t, own)
+    const clock = new SteppedClock()
+    const yaml = `- { id: s, kind: ${kind}, port: ${PORT}, loss: 60s, inputs: [{ universe: 1, onLoss: zero }] }`
+    const scene = await BridgeScene.start(t, yaml, { clock })
+    const desk = createSocket('udp4')
+    t.after(() => desk.close())
+    desk.send(packet(200), PORT, own)
+    await scene.untilParam(`/${kind}/1/1`, (value) => 'value' in value && value.value === 200)
+    pretend(t)
+    clock.advance(10_000)
+    await until(() => scene.report('s').state === 'degraded', 'the loss of the network')
+    clock.advance(60_000)
+    await scene.untilParam(`/${kind}/1/1`, (value) => 'value' in value && value.value === 0)
+  }
+})
 
 test('a look for the end is synchronized before the goodbyes', async (t) => {
   const got = await receiver(t, '127.0.74.1')
