@@ -13,6 +13,9 @@ import { parsePortSelector } from '../../transports/serial-selector.ts'
 import { defineBridge } from '../bridge.ts'
 import { inputFields, lightingFields, outputFields } from '../lighting/lighting-fields.ts'
 import { missingScene } from '../lighting/look.ts'
+import { Label } from './enttec-message.ts'
+
+const label = (description: string, fallback: number) => whole({ description, fallback, min: 0, max: 255 })
 
 const options = object('DMX512 at a serial port.', {
   type: required(
@@ -47,10 +50,27 @@ const options = object('DMX512 at a serial port.', {
     description: 'Of a uart: its driver switches the transmitter of the RS-485 transceiver on and off.',
     fallback: false,
   }),
+  key: optional(
+    checkedText({
+      description: 'Of an enttec-pro with several ports (Mk2): the key of its maker, which its other labels need.',
+      fallback: '',
+      expected: '8 hexadecimal digits',
+      check: (value) => (/^[0-9a-f]{8}$/i.test(value) ? undefined : `"${value}" is no key`),
+    }),
+  ),
+  labels: object('Of an enttec-pro: numbers of its messages, where a port has others than the first one.', {
+    send: label('Levels that go out.', Label.send),
+    received: label('Frames that came in.', Label.received),
+    receiveMode: label('What of them is told.', Label.receiveMode),
+    changes: label('Changes that came in.', Label.changes),
+    assign: optional(label('Makes all ports DMX512, at opening; none = it is not sent.', 0)),
+  }),
   ...inputFields,
   ...outputFields,
   ...lightingFields,
 })
+
+export type PortLabels = DmxOptions['labels']
 
 export type DmxOptions = ValueOf<typeof options>
 

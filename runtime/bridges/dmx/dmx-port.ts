@@ -67,9 +67,9 @@ async function timingProgram({ options, program }: DmxContext): Promise<string> 
 
 function openLine(context: DmxContext, path: string, program: string, events: LineEvents): Promise<DmxLine> {
   const { options, clock } = context
-  const { type, direction, slots, refresh, breakUs, markUs, rs485, universe, scenes, onStop } = options
+  const { type, direction, slots, refresh, breakUs, markUs, rs485, universe, scenes, onStop, key, labels } = options
   const line = { clock, isInput: direction === 'in', slots, refreshHz: refresh, breakUs, markUs }
-  if (type === 'enttec-pro') return openEnttecWidget(path, line, events)
+  if (type === 'enttec-pro') return openEnttecWidget(path, { ...line, key, labels }, events)
   const last = lookLevels(onStop as Look, scenes, universe)
   return openTimedLine(path, { ...line, program, last, isRtsLow: type === 'ftdi', isRs485: rs485 }, events)
 }

@@ -11,7 +11,11 @@
  * | 8 | u8: 0 all frames, 1 changes only | |
  * | 9 | | first slot / 8, 5 bytes with a bit for each slot that changed, their levels |
  * | 10 | | serial number, 4 bytes BCD, the last digits first |
+ * | 13 | key of the maker, 4 bytes: opens what widgets with several ports (Mk2) have besides | |
  * | 77, 78 | | manufacturer, device: id u16, name |
+ *
+ * The second port of a Mk2 has labels of its own, which belong to the key, as has the assignment of ports: u8 for each, 1
+ * is DMX512.
  *
  * Break and mark: units of 10.67 µs, 9…127 and 1…127. Rate: 1…40 Hz, 0 as fast as possible.
  */
@@ -28,6 +32,7 @@ export const Label = {
   receiveMode: 8,
   changes: 9,
   serialNumber: 10,
+  key: 13,
   manufacturer: 77,
   device: 78,
 } as const

@@ -1,5 +1,6 @@
 import type { Clock } from '../../router/clock.ts'
 import { openSerialPort, type SerialPort } from '../../transports/serial-port.ts'
+import type { PortLabels } from './dmx-kind.ts'
 import type { DmxLine, LineEvents } from './dmx-line.ts'
 import {
   applyChanges,
@@ -21,6 +22,9 @@ export interface WidgetOptions {
   readonly refreshHz: number
   readonly breakUs: number
   readonly markUs: number
+  /** 8 hexadecimal digits; undefined: it has one port only. */
+  readonly key: string | undefined
+  readonly labels: PortLabels
 }
 
 /** Any rate will do: bytes go through USB. This is the one that other programs set. */
@@ -130,11 +134,13 @@ class EnttecWidget implements DmxLine {
 
   /** What is set stays in the widget's flash memory: it is written only where it differs. */
   private setUp(port: SerialPort): void {
-    const { isInput, refreshHz, breakUs, markUs } = this.options
+    const { isInput, refreshHz, breakUs, markUs, key, labels } = this.options
     const { parameters } = this
+    if (key !== undefined) port.write(encodeEnttec(Label.key, Buffer.from(key, 'hex')))
+    if (labels.assign !== undefined) port.write(encodeEnttec(labels.assign, Uint8Array.of(1, 1)))
     if (isInput) {
       const isRdm = parameters !== null && parameters.firmware >> 8 === RDM_FIRMWARE
-      if (!isRdm) port.write(encodeEnttec(Label.receiveMode, Uint8Array.of(0)))
+      if (!isRdm) port.write(encodeEnttec(labels.receiveMode, Uint8Array.of(0)))
       return
     }
     const wanted = {
@@ -155,7 +161,7 @@ class EnttecWidget implements DmxLine {
   }
 
   private transmit(port: SerialPort): void {
-    port.write(encodeEnttec(Label.send, this.frame.subarray(0, 1 + this.options.slots)))
+    port.write(encodeEnttec(this.options.labels.send, this.frame.subarray(0, 1 + this.options.slots)))
   }
 
   private hear(bytes: Uint8Array): void {
@@ -167,8 +173,9 @@ class EnttecWidget implements DmxLine {
   }
 
   private receive(label: number, data: Uint8Array): void {
-    if (label === Label.received) this.received(data)
-    else if (label === Label.changes) this.changed(data)
+    const { received, changes } = this.options.labels
+    if (label === received) this.received(data)
+    else if (label === changes) this.changed(data)
     else this.answered(label, data)
   }
 

@@ -1,7 +1,11 @@
 import type { Clock, Timer } from '../../router/clock.ts'
+import { ACTIVE_SENSING } from './midi-status.ts'
+import type { OutputQueue } from './output-queue.ts'
 
 /** Senders promise something every 300 ms, receivers wait 10 % longer (MIDI 1.0 Detailed Specification 4.2, "Active sensing"). */
 const SILENCE_MS = 330
+/** With time for a timer that is late. */
+const SENSING_EVERY_MS = 250
 
 /** Notices that gear which announced active sensing is silent, for its cable was pulled. */
 export class ActiveSensing {
@@ -34,5 +38,34 @@ export class ActiveSensing {
     const left = this.heardAt + SILENCE_MS - this.clock.now()
     this.timer = left > 0 ? this.clock.timer(left, this.check) : null
     if (left <= 0) this.onSilence()
+  }
+}
+
+/** Promises gear to be heard, so that it ends its notes when this process or the cable has gone. */
+export class ActiveSensingSender {
+  private readonly clock: Clock
+  private readonly queue: OutputQueue
+  private timer: Timer | null = null
+
+  constructor(clock: Clock, queue: OutputQueue) {
+    this.clock = clock
+    this.queue = queue
+  }
+
+  start(): void {
+    this.queue.realTime(ACTIVE_SENSING)
+    this.arm()
+  }
+
+  stop(): void {
+    this.timer?.cancel()
+  }
+
+  private arm(): void {
+    const left = this.queue.writtenAt + SENSING_EVERY_MS - this.clock.now()
+    this.timer = this.clock.timer(left > 0 ? left : SENSING_EVERY_MS, () => {
+      if (this.clock.now() - this.queue.writtenAt >= SENSING_EVERY_MS) this.queue.realTime(ACTIVE_SENSING)
+      this.arm()
+    })
   }
 }

@@ -1,5 +1,6 @@
 import type { BridgeContext } from '../bridge.ts'
 import { EchoWindow } from '../echo-window.ts'
+import { ActiveSensingSender } from './active-sensing.ts'
 import { ClockGenerator } from './clock-generator.ts'
 import { GearValues } from './gear-values.ts'
 import { MidiInput } from './midi-input.ts'
@@ -8,7 +9,9 @@ import { MidiOutput } from './midi-output.ts'
 import type { FoundPort, MidiPort } from './midi-port.ts'
 import { midiSignals } from './midi-signals.ts'
 import { CLOCK } from './midi-status.ts'
+import { keyOf } from './midi-target.ts'
 import { OutputQueue } from './output-queue.ts'
+import { TimeCodeSender } from './time-code-sender.ts'
 
 /** A port while it is open: what it says goes to the router, and what the router has for it goes out. */
 export class MidiDevice {
@@ -21,6 +24,8 @@ export class MidiDevice {
   private port: MidiPort | null = null
   private output: MidiOutput | null = null
   private generator: ClockGenerator | null = null
+  private timeCode: TimeCodeSender | null = null
+  private sensing: ActiveSensingSender | null = null
   private unsubscribe = () => {}
   private isClosed = false
 
@@ -85,6 +90,14 @@ export class MidiDevice {
       counters.outDropped++
     })
     if (options.generateClock) this.generator = new ClockGenerator(clock, () => queue.realTime(CLOCK))
+    if (options.activeSensing) {
+      this.sensing = new ActiveSensingSender(clock, queue)
+      this.sensing.start()
+    }
+    const timeCode = new TimeCodeSender(clock, (message, piece) => {
+      queue.push(message, piece === undefined ? undefined : keyOf({ kind: 'mtc', channel: 0, number: piece }))
+    })
+    this.timeCode = timeCode
     const output = new MidiOutput({
       options: { ...options, defaultChannel: options.addressStyle === 'spec' ? options.defaultChannel : undefined },
       port,
@@ -92,6 +105,7 @@ export class MidiDevice {
       gear: this.gear,
       echoes: this.echoes,
       onTempo: (beatsPerMinute) => this.generator?.setTempo(beatsPerMinute),
+      onTimeCode: (time) => timeCode.take(time),
     })
     this.output = output
     const prefix = `${this.base}/`
@@ -107,6 +121,8 @@ export class MidiDevice {
     this.isClosed = true
     this.unsubscribe()
     this.generator?.stop()
+    this.timeCode?.stop()
+    this.sensing?.stop()
     this.output?.end()
     this.input.stop()
     this.context.router.announce(this.base, [])

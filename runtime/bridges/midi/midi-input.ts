@@ -34,7 +34,7 @@ import { modeName } from './mode-messages.ts'
 import { MpeZones } from './mpe-zones.ts'
 import { PacedParams } from './paced-params.ts'
 import { SoundingNotes } from './sounding-notes.ts'
-import { sysExParts } from './sysex-parts.ts'
+import { sysExValues } from './sysex-parts.ts'
 import { QuarterFrames, readFullFrame, type TimeCode } from './time-code.ts'
 
 export interface InputParts {
@@ -145,8 +145,10 @@ export class MidiInput implements MidiSink, ControllerSink, ClockSink {
 
   onSysEx(bytes: Uint8Array): void {
     this.timeCode(readFullFrame(bytes))
-    if (!this.parts.options.sysex) return
-    for (const value of sysExParts(bytes)) this.publish(`${this.parts.base}/sysex`, { type: 'bytes', value })
+    const { base, options, clock } = this.parts
+    if (!options.sysex) return
+    const address = `${base}/sysex`
+    for (const value of sysExValues(bytes, address, clock.wallUs())) this.publish(address, value)
   }
 
   onDropped(bytes: number): void {

@@ -77,6 +77,10 @@ const options = object('MIDI 1.0 over ALSA and serial lines.', {
     values: ['off', 'tempo', 'raw'],
   }),
   generateClock: flag({ description: 'Sends a clock at the tempo in /midi/<device>/tempo.', fallback: false }),
+  activeSensing: flag({
+    description: 'Promises the gear to be heard every 0.3 s: it ends its notes when the bridge or the cable is gone.',
+    fallback: false,
+  }),
   mpe: flag({ description: 'Notes of MPE zones become gestures.', fallback: false }),
   mpeLower: whole({
     description: 'Member channels of the lower zone, until the gear says.',

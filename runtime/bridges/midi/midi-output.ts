@@ -23,12 +23,12 @@ import {
   TUNE_REQUEST,
 } from './midi-status.ts'
 import { keyOf, parseTarget, type Target } from './midi-target.ts'
-import { bytesIn, levelIn, memberIn, numberIn } from './midi-value.ts'
+import { levelIn, memberIn, numberIn } from './midi-value.ts'
 import { modeMessage } from './mode-messages.ts'
 import type { OutputQueue } from './output-queue.ts'
 import { SoundingNotes } from './sounding-notes.ts'
 import { SysExParts } from './sysex-parts.ts'
-import { fullFrame } from './time-code.ts'
+import type { TimeCode } from './time-code.ts'
 
 /** Addresses that were looked up before. */
 const MAX_KNOWN = 4096
@@ -50,6 +50,8 @@ export interface OutputParts {
   readonly echoes: EchoWindow
   /** For the clock that is sent. */
   readonly onTempo: (beatsPerMinute: number) => void
+  /** Returns false where there is no such time. */
+  readonly onTimeCode: (time: TimeCode) => boolean
 }
 
 /** Makes messages of values from the router. Source: bridges.md §4.2, §4.4. */
@@ -237,14 +239,13 @@ export class MidiOutput {
       numberIn(memberIn(value, name)),
     )
     if (hours === undefined || minutes === undefined || seconds === undefined || frames === undefined) return false
-    const message = fullFrame({ hours, minutes, seconds, frames, rate: rate ?? 30 })
-    if (message !== undefined) this.parts.queue.push(message)
-    return message !== undefined
+    // As a float of 32 bits, 29.97 is a little less.
+    const known = Math.round((rate ?? 30) * 100) / 100
+    return this.parts.onTimeCode({ hours, minutes, seconds, frames, rate: known })
   }
 
   private sendSysEx(value: Value): boolean {
-    const part = this.parts.options.sysex ? bytesIn(value) : undefined
-    const message = part === undefined ? undefined : this.sysEx.take(part)
+    const message = this.parts.options.sysex ? this.sysEx.take(value) : undefined
     if (message) this.parts.queue.push(message)
     return message !== undefined
   }

@@ -28,17 +28,22 @@ export function midiSignals(base: string, access: Access, options: MidiOptions):
     datatype: 'map',
     access: 'r',
   })
+  // The default channel of addressStyle: spec has no level of its own.
+  const channels = options.addressStyle === 'spec' ? ['ch/*/', ''] : ['ch/*/']
+  const ofChannels = channels.flatMap((channel) => [
+    event(`${channel}note`, 'map'),
+    ...(noteState ? [param(`${channel}notes/*`, 'midi7', midi7, false)] : []),
+    param(`${channel}cc/*`, 'midi7', midi7),
+    ...(options.cc14.length > 0 ? [param(`${channel}cc14/*`, 'midi14', midi14)] : []),
+    ...(options.nrpn ? [param(`${channel}nrpn/*`, ...parameter), param(`${channel}rpn/*`, ...parameter)] : []),
+    param(`${channel}bend`, 'midi14', [-8192, 8191]),
+    param(`${channel}pressure`, 'midi7', midi7),
+    param(`${channel}poly/*`, 'midi7', midi7),
+    event(`${channel}program`, 'i64'),
+    event(`${channel}mode`, 'string'),
+  ])
   return [
-    event('ch/*/note', 'map'),
-    ...(noteState ? [param('ch/*/notes/*', 'midi7', midi7, false)] : []),
-    param('ch/*/cc/*', 'midi7', midi7),
-    ...(options.cc14.length > 0 ? [param('ch/*/cc14/*', 'midi14', midi14)] : []),
-    ...(options.nrpn ? [param('ch/*/nrpn/*', ...parameter), param('ch/*/rpn/*', ...parameter)] : []),
-    param('ch/*/bend', 'midi14', [-8192, 8191]),
-    param('ch/*/pressure', 'midi7', midi7),
-    param('ch/*/poly/*', 'midi7', midi7),
-    event('ch/*/program', 'i64'),
-    event('ch/*/mode', 'string'),
+    ...ofChannels,
     ...(mpe ? [zone('lower'), zone('upper')] : []),
     {
       address: `${base}/tempo`,

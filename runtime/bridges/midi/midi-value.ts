@@ -32,9 +32,9 @@ export function memberIn(value: Value, name: string): Value | undefined {
 }
 
 /** Bytes, or numbers 0 to 255 as JSON has them. */
-export function bytesIn(value: Value): Uint8Array | undefined {
-  if (value.type === 'bytes') return value.value
-  if (value.type !== 'array') return undefined
+export function bytesIn(value: Value | undefined): Uint8Array | undefined {
+  if (value?.type === 'bytes') return value.value
+  if (value?.type !== 'array') return undefined
   const numbers = value.value.map(numberIn)
   const isBytes = numbers.every((one) => one !== undefined && Number.isInteger(one) && one >= 0 && one <= 255)
   return isBytes ? Uint8Array.from(numbers as number[]) : undefined

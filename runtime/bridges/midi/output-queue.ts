@@ -36,6 +36,8 @@ interface Waiting {
  * bridges.md §4.4 (DIN pacing).
  */
 export class OutputQueue {
+  /** When something was written last. */
+  writtenAt = 0
   private readonly port: MidiPort
   private readonly clock: Clock
   private readonly onDropped: () => void
@@ -143,7 +145,9 @@ export class OutputQueue {
   }
 
   private write(bytes: Uint8Array, msPerByte: number): void {
-    this.freeAt = Math.max(this.freeAt, this.clock.now()) + bytes.length * msPerByte
+    const now = this.clock.now()
+    this.writtenAt = now
+    this.freeAt = Math.max(this.freeAt, now) + bytes.length * msPerByte
     this.port.write(bytes)
   }
 

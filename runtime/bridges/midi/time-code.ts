@@ -9,7 +9,10 @@ export interface TimeCode {
 
 /** By their code, which is beside the hours. */
 const RATES = [24, 25, 29.97, 30]
-const PIECES = 8
+const DROP_FRAME = 29.97
+export const PIECES = 8
+const FRAMES_PER_DROP_MINUTE = 1798
+const FRAMES_PER_TEN_DROP_MINUTES = 17_982
 const FULL_FRAME = [0xf0, 0x7f, 0x7f, 0x01, 0x01]
 const FULL_FRAME_BYTES = 10
 
@@ -53,6 +56,47 @@ export function fullFrame({ hours, minutes, seconds, frames, rate }: TimeCode): 
   const code = RATES.indexOf(rate)
   if (code < 0 || !isTime({ hours, minutes, seconds, frames, rate })) return undefined
   return Uint8Array.of(...FULL_FRAME, (code << 5) | hours, minutes, seconds, frames, 0xf7)
+}
+
+/** Data byte of the quarter frame `piece`, 0 … 7. */
+export function quarterFrame({ hours, minutes, seconds, frames, rate }: TimeCode, piece: number): number {
+  const number = [frames, seconds, minutes, hours | (RATES.indexOf(rate) << 5)][piece >> 1]
+  return (piece << 4) | (piece % 2 === 0 ? number & 0x0f : number >> 4)
+}
+
+/** Frames that really pass in a second. */
+export function framesPerSecond(rate: number): number {
+  return rate === DROP_FRAME ? 30_000 / 1001 : rate
+}
+
+/** Frames since midnight. Drop frame leaves out the numbers 0 and 1 of each minute that is no tenth one. */
+export function frameCountOf({ hours, minutes, seconds, frames, rate }: TimeCode): number {
+  const allMinutes = hours * 60 + minutes
+  const count = (allMinutes * 60 + seconds) * Math.round(rate) + frames
+  return rate === DROP_FRAME ? count - 2 * (allMinutes - Math.floor(allMinutes / 10)) : count
+}
+
+/** The time so many frames after a midnight; of any day. */
+export function timeAfter(count: number, rate: number): TimeCode {
+  const perSecond = Math.round(rate)
+  let number = count % framesPerDay(rate)
+  if (rate === DROP_FRAME) {
+    const rest = number % FRAMES_PER_TEN_DROP_MINUTES
+    const dropped = rest < 2 ? 0 : 2 * Math.floor((rest - 2) / FRAMES_PER_DROP_MINUTE)
+    number += 18 * Math.floor(number / FRAMES_PER_TEN_DROP_MINUTES) + dropped
+  }
+  const seconds = Math.floor(number / perSecond)
+  return {
+    hours: Math.floor(seconds / 3600),
+    minutes: Math.floor(seconds / 60) % 60,
+    seconds: seconds % 60,
+    frames: number % perSecond,
+    rate,
+  }
+}
+
+export function framesPerDay(rate: number): number {
+  return rate === DROP_FRAME ? 144 * FRAMES_PER_TEN_DROP_MINUTES : 86_400 * rate
 }
 
 function timeOf(hoursAndRate: number, minutes: number, seconds: number, frames: number): TimeCode | undefined {

@@ -21,10 +21,10 @@ async function line(t: TestContext): Promise<Line> {
 const entry = (port: string, more = '') =>
   `- { id: stage, kind: dmx, type: enttec-pro, port: "${port}", slots: 24${more === '' ? '' : `, ${more}`} }`
 
-async function scene(t: TestContext, more: string, options?: FakeWidgetOptions) {
+async function scene(t: TestContext, more: string, options?: FakeWidgetOptions, clock?: SteppedClock) {
   const { a, b } = await line(t)
   const widget = new FakeWidget(b, t, options)
-  return { widget, scene: await BridgeScene.start(t, entry(a, more)) }
+  return { widget, scene: await BridgeScene.start(t, entry(a, more), { clock }) }
 }
 
 function member(value: Value | undefined, name: string): unknown {
@@ -54,15 +54,21 @@ test('a widget is asked who it is, set up only where it differs, and gets each c
 })
 
 test('an unchanged frame is repeated every second, and its flash memory is spared', async (t) => {
-  const { widget, scene: one } = await scene(t, 'onStart: zero, refresh: 40', { parameters: [0, 1, 16, 2, 40] })
-  await until(() => widget.frames.length >= 2, 'the second frame')
+  const clock = new SteppedClock()
+  const parameters = [0, 1, 16, 2, 40]
+  const { widget, scene: one } = await scene(t, 'onStart: zero, refresh: 40', { parameters }, clock)
+  clock.advance(1)
+  await until(() => widget.frames.length === 1, 'the first frame')
+  clock.advance(1000)
+  await until(() => widget.frames.length === 2, 'the second frame')
   assert.deepEqual(widget.labels(4), [])
   assert.deepEqual([...widget.frames[1]], new Array(25).fill(0))
   assert.equal(one.report('stage').state, 'running')
 })
 
 test('a fade goes up step by step and ends at its level, which the param then has', async (t) => {
-  const { widget, scene: one } = await scene(t, '')
+  const clock = new SteppedClock()
+  const { widget, scene: one } = await scene(t, '', {}, clock)
   await one.event('/dmx/0/fade', {
     type: 'map',
     value: [
@@ -70,13 +76,17 @@ test('a fade goes up step by step and ends at its level, which the param then ha
       ['ms', int(200)],
     ],
   })
+  for (let frame = 0; frame < 10; frame++) {
+    clock.advance(25)
+    await one.settle()
+  }
   await until(() => widget.frames.at(-1)?.[3] === 200, 'the end of the fade')
   const levels = widget.frames.map((frame) => frame[3])
   assert.deepEqual(
     levels,
     [...levels].sort((a, b) => a - b),
   )
-  assert.ok(new Set(levels).size >= 3, `${levels}`)
+  assert.ok(new Set(levels).size >= 6, `${levels}`)
   assert.deepEqual(await one.untilParam('/dmx/0/3'), int(200))
 })
 
@@ -127,6 +137,20 @@ test('a widget that speaks RDM is not asked for a mode that it does not have', a
   widget.receiveDmx(0, [5])
   await one.untilParam('/dmx/0/1')
   assert.deepEqual(widget.labels(8), [])
+})
+
+test('the second port of a widget is used with its key and its labels', async (t) => {
+  const out = await scene(t, 'key: 01ab23cd, labels: { send: 169, assign: 203 }')
+  await out.scene.set('/dmx/0/1', int(7))
+  await until(() => out.widget.labels(169).length > 0, 'a frame')
+  assert.deepEqual([...out.widget.labels(169)[0].subarray(0, 3)], [0, 7, 0])
+  assert.equal(out.widget.labels(13)[0].toString('hex'), '01ab23cd')
+  assert.deepEqual([...out.widget.labels(203)[0]], [1, 1])
+  assert.equal(out.widget.frames.length, 0)
+  const input = await scene(t, 'direction: in, labels: { received: 170 }')
+  input.widget.say(5, [0, 0, 1])
+  input.widget.say(170, [0, 0, 2])
+  assert.deepEqual(await input.scene.untilParam('/dmx/0/1'), int(2))
 })
 
 test('a widget that was unplugged is found again, and shows at once what it showed', async (t) => {

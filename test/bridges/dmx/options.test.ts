@@ -14,6 +14,7 @@ test('what does not fit together is refused with its reason', async () => {
   await refused('type: virtual, direction: in', /nothing that could come in/)
   await refused('type: ftdi, port: "usb:0403:6001", rs485: true', /rs485 is for type: uart/)
   await refused('type: virtual, onStop: "scene:3"', /scene:3 is not among the scenes/)
+  await refused('type: enttec-pro, port: /dev/ttyUSB0, key: "12"', /"12" is no key/)
   await refused('type: virtual, slots: 12', /from 24 to 512/)
 })
 

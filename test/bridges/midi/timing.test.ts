@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClockFollower } from '../../../runtime/bridges/midi/clock-follower.ts'
 import { ClockGenerator } from '../../../runtime/bridges/midi/clock-generator.ts'
-import { fullFrame, QuarterFrames, readFullFrame } from '../../../runtime/bridges/midi/time-code.ts'
+import {
+  frameCountOf,
+  fullFrame,
+  QuarterFrames,
+  readFullFrame,
+  timeAfter,
+} from '../../../runtime/bridges/midi/time-code.ts'
+import { TimeCodeSender } from '../../../runtime/bridges/midi/time-code-sender.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 
 function follower() {
@@ -114,4 +121,128 @@ test('a full frame is read and written; what is no time is not', () => {
   assert.equal(readFullFrame(Buffer.from('f07f7f010261253410f7', 'hex')), undefined)
   assert.equal(fullFrame({ ...TIME, frames: 30 }), undefined)
   assert.equal(fullFrame({ ...TIME, rate: 50 }), undefined)
+})
+
+test('drop frame leaves out two numbers a minute, but not in every tenth one', () => {
+  const at = (minutes: number, seconds: number, frames: number) => ({
+    ...TIME,
+    hours: 0,
+    minutes,
+    seconds,
+    frames,
+    rate: 29.97,
+  })
+  const cases: [ReturnType<typeof at>, number][] = [
+    [at(0, 59, 29), 1799],
+    [at(1, 0, 2), 1800],
+    [at(9, 59, 29), 17_981],
+    [at(10, 0, 0), 17_982],
+    // An hour of 29.97 frames/s, as video has it.
+    [{ ...at(0, 0, 0), hours: 1 }, 107_892],
+    [{ ...at(59, 59, 29), hours: 23 }, 2_589_407],
+  ]
+  for (const [time, count] of cases) {
+    assert.equal(frameCountOf(time), count)
+    assert.deepEqual(timeAfter(count, 29.97), time)
+    assert.deepEqual(timeAfter(count + 2_589_408, 29.97), time)
+  }
+  for (const rate of [24, 25, 29.97, 30]) {
+    for (let count = 0; count < 40_000; count += 7) assert.equal(frameCountOf(timeAfter(count, rate)), count)
+  }
+})
+
+/** What a sender says, as hexadecimal messages with their times, ms. */
+function timeCodeSender(clock = new SteppedClock()) {
+  const said: { at: number; bytes: string }[] = []
+  const sender = new TimeCodeSender(clock, (message) => {
+    said.push({ at: clock.now(), bytes: Buffer.from(message).toString('hex') })
+  })
+  /** So many times, two frames apart, as quarter frames bring them. */
+  const run = (from: number, count: number, rate = 30) => {
+    for (let at = 0; at < count; at++) {
+      sender.take(timeAfter(from + 2 * at, rate))
+      clock.advance(2000 / rate)
+    }
+  }
+  return { clock, said, sender, run }
+}
+
+test('a running time goes out as quarter frames, four a frame', () => {
+  const { said, run } = timeCodeSender()
+  run(frameCountOf(TIME) - 12, 8)
+  const quarters = said.filter(({ bytes }) => bytes.startsWith('f1'))
+  const wanted = PIECES.map((piece) => Buffer.of(0xf1, piece).toString('hex'))
+  const first = quarters.findIndex((_, at) => wanted.every((bytes, piece) => quarters[at + piece]?.bytes === bytes))
+  assert.ok(first > 0 && first % 8 === 0, JSON.stringify(said))
+  for (const [at, quarter] of quarters.entries()) {
+    if (at > 0) assert.ok(Math.abs(quarter.at - quarters[at - 1].at - 1000 / 120) < 1.6, `${quarter.at} ms`)
+  }
+  // Until it was known to run.
+  assert.deepEqual(
+    said.slice(0, said.indexOf(quarters[0])).map(({ bytes }) => bytes),
+    ['f07f7f010161253404f7', 'f07f7f010161253406f7'],
+  )
+})
+
+test('what a receiver makes of the quarter frames is the time, two frames at a time, also across midnight', () => {
+  for (const rate of [24, 25, 29.97, 30]) {
+    const midnight = frameCountOf(timeAfter(-1 + (rate === 29.97 ? 2_589_408 : 86_400 * rate), rate)) + 1
+    const { said, run } = timeCodeSender()
+    run(midnight - 20, 40, rate)
+    const frames = new QuarterFrames()
+    const quarters = said.filter(({ bytes }) => bytes.startsWith('f1'))
+    const times = quarters.flatMap(({ bytes }) => frames.take(Number.parseInt(bytes.slice(2), 16)) ?? [])
+    assert.ok(times.length >= 30, `${times.length} times`)
+    const counts = times.map((time) => (frameCountOf(time) + 100) % midnight)
+    for (const [at, count] of counts.entries()) assert.equal(count, counts[0] + 2 * at)
+    assert.equal(said.length - quarters.length, 2)
+  }
+})
+
+test('a time that stands still or jumps goes out as full frames', () => {
+  const { clock, said, sender } = timeCodeSender()
+  for (const frames of [16, 16, 17, 5, 29]) {
+    sender.take({ ...TIME, frames })
+    clock.advance(40)
+  }
+  assert.deepEqual(
+    said.map(({ bytes }) => Number.parseInt(bytes.slice(16, 18), 16)),
+    [16, 17, 5, 29],
+  )
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('half a second after the last time a full frame says where it stands', () => {
+  const { clock, said, run } = timeCodeSender()
+  run(frameCountOf(TIME) - 10, 6)
+  clock.advance(1000)
+  assert.equal(said.at(-1)?.bytes, 'f07f7f010161253410f7')
+  assert.equal(clock.pendingTimers, 0)
+})
+
+/** Time passes without timers: something else keeps the process busy. */
+class PausingClock extends SteppedClock {
+  private pausedMs = 0
+
+  override now(): number {
+    return super.now() + this.pausedMs
+  }
+
+  pause(ms: number): void {
+    this.pausedMs += ms
+  }
+}
+
+test('a pause of the process makes no burst of times that are over', () => {
+  const clock = new PausingClock()
+  const { said, sender, run } = timeCodeSender(clock)
+  run(0, 10)
+  const before = said.length
+  clock.pause(400)
+  sender.take(timeAfter(32, 30))
+  clock.advance(130)
+  const frames = new QuarterFrames()
+  const times = said.slice(before).flatMap(({ bytes }) => frames.take(Number.parseInt(bytes.slice(2), 16)) ?? [])
+  assert.ok(said.length - before <= 16, `${said.length - before} messages`)
+  assert.deepEqual(times.map(frameCountOf), [34])
 })
