@@ -106,6 +106,8 @@ export interface UpdateFilter {
   readonly types?: readonly Signal[]
   /** Also what this bridge wrote itself. Default false: own values come back only where the router changed them. */
   readonly includesOwn?: boolean
+  /** Told of SETs of this bridge that the router refuses, in order with the updates: code and text of its ERROR. */
+  readonly onRefused?: (address: string, code: number, text: string) => void
 }
 
 /** A bridge as a client of the router. Addresses are whole ones. The rules of `map:` are applied in both directions. */

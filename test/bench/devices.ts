@@ -3,7 +3,7 @@
  * the real ones. `npm run bench -- devices`.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -136,7 +136,8 @@ async function latency(stage: Stage): Promise<PartRow> {
       }
     })
     const startedAt = performance.now()
-    await pin.write(isOn ? '1' : '0')
+    // At once: the other way it would go through a thread first.
+    writeSync(pin.fd, isOn ? '1' : '0')
     await told
     took.push(performance.now() - startedAt)
     await new Promise((done) => setTimeout(done, 6))
@@ -174,11 +175,11 @@ async function edges(stage: Stage): Promise<PartRow> {
   }
   const seconds = (performance.now() - startedAt) / 1000
   child.send('enough')
-  const { counted = 0, longestMs = 0, p99Ms = 0 } = await counting
+  const { counted = 0, longestMs = 0, longestWorkMs = 0 } = await counting
   await pin.close()
   return {
     name: `${EDGES} edges of one line at ${(EDGES / seconds / 1000).toFixed(1)} k/s`,
-    measured: `${EDGES / 2 - counted} of ${EDGES / 2} pulses lost; longest turn of the event loop ${longestMs.toFixed(1)} ms, p99 ${p99Ms.toFixed(1)} ms`,
+    measured: `${EDGES / 2 - counted} of ${EDGES / 2} pulses lost; longest turn of the event loop ${longestWorkMs.toFixed(1)} ms of work, ${longestMs.toFixed(1)} ms with the waiting for a core`,
     target: 'none lost, ≤ 5 ms',
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The figures of the MQTT broker beside mosquitto on the same machine, one after the other: a message from a publisher to
- * one subscriber, and to a hundred. `npm run bench -- mqtt`.
+ * The figures of the MQTT broker beside mosquitto on the same machine, in turn: a message from a publisher to one
+ * subscriber, and to a hundred. `npm run bench -- mqtt`.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { PartRow } from './part-row.ts'
-import { freePort, startRouter, stopRouter } from './subject.ts'
+import { freePort, median, ROUNDS, startRouter, stopRouter } from './subject.ts'
 
 interface Subject {
   name: string
@@ -198,29 +198,53 @@ async function throughput(subject: Subject, subscribers: number, messages: numbe
   return { perSecond: delivered / seconds, cpuUs }
 }
 
-/** All rows, each shown as it is measured. */
+/** All rows, each shown as it is measured: medians of rounds in turn, so that what else the machine does meets both. */
 export async function benchMqtt(show: (row: PartRow) => void): Promise<void> {
-  for (const start of [ours, mosquitto]) {
-    const subject = await start()
-    if (subject === undefined) {
-      show({ name: 'MQTT: mosquitto', measured: 'not measured (apt install mosquitto)', target: '–' })
-      continue
+  const subjects = [await ours()]
+  const other = await mosquitto()
+  if (other === undefined) {
+    show({ name: 'MQTT: mosquitto', measured: 'not measured (apt install mosquitto)', target: '–' })
+  } else subjects.push(other)
+  const inTurn = async (
+    what: string,
+    measure: (subject: Subject) => Promise<number[]>,
+    text: (all: number[]) => string,
+  ) => {
+    const figures = subjects.map((): number[][] => [])
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const [at, subject] of subjects.entries()) figures[at].push(await measure(subject))
     }
-    const row = (what: string, measured: string) =>
-      show({ name: `MQTT, ${what}: ${subject.name}`, measured, target: '–' })
-    try {
-      // Compiled code is measured, as of a broker that has been at work.
-      await throughput(subject, 1, 50_000, 1000, 0)
-      const trip = await roundTrips(subject, 0)
-      row('QoS 0, publisher → subscriber', `p50 ${trip.p50.toFixed(0)} µs, p99 ${trip.p99.toFixed(0)} µs`)
-      for (const qos of [0, 1]) {
-        const one = await throughput(subject, 1, qos === 0 ? 200_000 : 50_000, qos === 0 ? 1000 : 100, qos)
-        row(`QoS ${qos}, 1 → 1`, `${Math.round(one.perSecond)} messages/s, ${one.cpuUs.toFixed(2)} µs CPU each`)
-      }
-      const many = await throughput(subject, 100, 10_000, 100, 0)
-      row('QoS 0, 1 → 100', `${Math.round(many.perSecond)} deliveries/s, ${many.cpuUs.toFixed(2)} µs CPU each`)
-    } finally {
-      await subject.stop()
+    for (const [at, { name }] of subjects.entries()) {
+      const medians = figures[at][0].map((_, column) => median(figures[at].map((row) => row[column])))
+      show({ name: `MQTT, ${what}: ${name}`, measured: text(medians), target: '–' })
     }
+  }
+  try {
+    // Compiled code is measured, as of a broker that has been at work.
+    for (const subject of subjects) await throughput(subject, 1, 50_000, 1000, 0)
+    await inTurn(
+      'QoS 0, publisher → subscriber',
+      async (subject) => {
+        const { p50, p99 } = await roundTrips(subject, 0)
+        return [p50, p99]
+      },
+      ([p50, p99]) => `p50 ${p50.toFixed(0)} µs, p99 ${p99.toFixed(0)} µs`,
+    )
+    for (const [what, subscribers, messages, window, qos] of [
+      ['QoS 0, 1 → 1', 1, 200_000, 1000, 0],
+      ['QoS 1, 1 → 1', 1, 50_000, 100, 1],
+      ['QoS 0, 1 → 100', 100, 10_000, 100, 0],
+    ] as const) {
+      await inTurn(
+        what,
+        async (subject) => {
+          const { perSecond, cpuUs } = await throughput(subject, subscribers, messages, window, qos)
+          return [perSecond, cpuUs]
+        },
+        ([perSecond, cpuUs]) => `${Math.round(perSecond)} deliveries/s, ${cpuUs.toFixed(2)} µs CPU each`,
+      )
+    }
+  } finally {
+    for (const subject of subjects) await subject.stop()
   }
 }

@@ -1,14 +1,38 @@
-import { scrypt, timingSafeEqual } from 'node:crypto'
+import { createHash, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { matchesFilter } from '../mqtt/topic-filter.ts'
 import { isSameText } from '../same-text.ts'
 
-export interface BrokerUser {
+/** Filters of topics. */
+interface Topics {
+  readonly read: readonly string[]
+  readonly write: readonly string[]
+}
+
+export interface BrokerUser extends Topics {
   readonly name: string
   /** Plain, or `scrypt:<salt>:<key>` in hexadecimal. */
   readonly password: string
-  readonly read: readonly string[]
-  readonly write: readonly string[]
+}
+
+/** Known by the password alone, whatever the user name. */
+interface TokenHolder extends Topics {
+  readonly token: string
+}
+
+export interface AccessOptions {
+  readonly users: readonly BrokerUser[]
+  readonly tokens: readonly TokenHolder[]
+  /** Undefined: where there are neither users nor tokens, or rights for it. */
+  readonly anonymous: boolean | undefined
+  /** Undefined: everything. */
+  readonly anonymousRights: Topics | undefined
+}
+
+export interface Identity {
+  /** Whose sessions it may take over; undefined: those without a name. */
+  readonly owner: string | undefined
+  readonly rights: Rights
 }
 
 /** What a client may do; filters of topics. */
@@ -25,29 +49,44 @@ export const ALL_RIGHTS: Rights = { canRead: () => true, canWrite: () => true }
 /** Who may connect, and what they may read and write. */
 export class AccessList {
   private readonly users: ReadonlyMap<string, BrokerUser>
+  private readonly tokens: readonly TokenHolder[]
+  /** There are neither users nor tokens: any name is as good as none. */
+  private readonly isOpen: boolean
   private readonly allowsAnonymous: boolean
+  private readonly anonymousRights: Rights
   /** Hashed passwords are compared one at a time: each takes a core for a while. */
   private work: Promise<unknown> = Promise.resolve()
   /** Passwords that were right, so that devices that come back are not waited for. */
   private readonly right = new Map<string, string>()
 
-  /** `allowsAnonymous` undefined: where there are no users. */
-  constructor(users: readonly BrokerUser[], allowsAnonymous: boolean | undefined) {
+  constructor({ users, tokens, anonymous, anonymousRights }: AccessOptions) {
     this.users = new Map(users.map((user) => [user.name, user]))
-    this.allowsAnonymous = allowsAnonymous ?? users.length === 0
+    this.tokens = tokens
+    this.isOpen = users.length === 0 && tokens.length === 0
+    this.allowsAnonymous = anonymous ?? (this.isOpen || anonymousRights !== undefined)
+    this.anonymousRights = anonymousRights === undefined ? ALL_RIGHTS : rightsFrom(anonymousRights)
   }
 
-  /** Undefined: it may not connect. */
-  async rightsOf(username: string | undefined, password: Buffer | undefined): Promise<Rights | undefined> {
-    if (username === undefined) return this.allowsAnonymous ? ALL_RIGHTS : undefined
-    const user = this.users.get(username)
-    if (user === undefined) return this.users.size === 0 && this.allowsAnonymous ? ALL_RIGHTS : undefined
-    if (password === undefined || !(await this.isRight(user, password.toString('utf8')))) return undefined
-    const { read, write } = user
-    return {
-      canRead: (topic) => read.some((filter) => matchesFilter(filter, topic)),
-      canWrite: (topic) => write.some((filter) => matchesFilter(filter, topic)),
+  /** Who it is; undefined: it may not connect. */
+  async identify(username: string | undefined, password: Buffer | undefined): Promise<Identity | undefined> {
+    const shown = password?.toString('utf8')
+    const user = username === undefined ? undefined : this.users.get(username)
+    if (user !== undefined) {
+      const isRight = shown !== undefined && (await this.isRight(user, shown))
+      return isRight ? { owner: user.name, rights: rightsFrom(user) } : undefined
     }
+    const holder = shown === undefined ? undefined : this.tokens.find(({ token }) => isSameText(shown, token))
+    if (holder !== undefined) return { owner: ownerOf(holder), rights: rightsFrom(holder) }
+    const rights = this.rightsOfOwner(username)
+    return rights === undefined ? undefined : { owner: username, rights }
+  }
+
+  /** Of one who was let in before. */
+  rightsOfOwner(owner: string | undefined): Rights | undefined {
+    const known = owner === undefined ? undefined : this.users.get(owner)
+    const holder = known ?? this.tokens.find((one) => ownerOf(one) === owner)
+    if (holder !== undefined) return rightsFrom(holder)
+    return this.allowsAnonymous && (owner === undefined || this.isOpen) ? this.anonymousRights : undefined
   }
 
   private async isRight({ name, password: known }: BrokerUser, shown: string): Promise<boolean> {
@@ -70,4 +109,16 @@ export class AccessList {
     const right = this.right.get(name)
     return right !== undefined && isSameText(shown, right)
   }
+}
+
+function rightsFrom({ read, write }: Topics): Rights {
+  return {
+    canRead: (topic) => read.some((filter) => matchesFilter(filter, topic)),
+    canWrite: (topic) => write.some((filter) => matchesFilter(filter, topic)),
+  }
+}
+
+/** No user has such a name: names have no NUL. */
+function ownerOf({ token }: TokenHolder): string {
+  return `\u0000${createHash('sha256').update(token).digest('hex')}`
 }

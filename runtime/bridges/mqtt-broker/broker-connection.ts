@@ -11,16 +11,18 @@ import {
   type Packet,
 } from 'mqtt-packet'
 import type { Broker } from './broker.ts'
-import type { BrokerSession, ClientAck, SessionConnection } from './broker-session.ts'
-import { limitExpiry, RECEIVE_MAXIMUM, refusalOf } from './connect-answer.ts'
+import type { BrokerSession, ClientAck } from './broker-session.ts'
+import { limitExpiry, refusalOf } from './connect-answer.ts'
 import { encodeAck } from './outgoing.ts'
 import { Malformed, PacketDecoder, type ProtocolVersion, versionOf } from './packet-decoder.ts'
 import { PacketStream } from './packet-stream.ts'
 import { PacketWriter } from './packet-writer.ts'
 import type { Publication } from './publication-flow.ts'
-import { ConnectReason, DisconnectReason, PublishReason } from './reason-codes.ts'
+import { PublishIntake } from './publish-intake.ts'
+import { ConnectReason, DisconnectReason } from './reason-codes.ts'
+import type { SessionConnection } from './session-parts.ts'
+import { SlicedReading } from './sliced-reading.ts'
 import { subscribeProblem } from './subscribe-problem.ts'
-import { TopicAliases } from './topic-aliases.ts'
 import { willOf } from './wills.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -41,9 +43,10 @@ export class BrokerConnection implements SessionConnection {
   private readonly broker: Broker
   private readonly stream: Duplex
   private readonly remote: string
+  private readonly reading: SlicedReading
   private readonly packets: PacketStream
   private readonly decoder = new PacketDecoder()
-  private readonly aliases = new TopicAliases()
+  private readonly intake: PublishIntake
   private readonly writer: PacketWriter
   private isConnecting = false
   private hasSpoken = false
@@ -56,10 +59,11 @@ export class BrokerConnection implements SessionConnection {
     this.broker = broker
     this.stream = stream
     this.remote = remote
+    this.intake = new PublishIntake(broker, this)
     this.heardAtMs = broker.clock.now()
     this.writer = new PacketWriter(stream, () => broker.flushSoon(this))
     this.packets = new PacketStream(broker.options.maxPacket, (bytes, bodyAt) => this.decode(bytes, bodyAt))
-    stream.on('data', (chunk: Buffer) => this.read(chunk))
+    this.reading = new SlicedReading(stream, broker.clock, (chunk) => this.read(chunk))
     stream.on('drain', () => this.session?.drain())
     stream.on('error', () => this.stream.destroy())
     stream.on('end', () => this.stream.end())
@@ -154,7 +158,7 @@ export class BrokerConnection implements SessionConnection {
         break
       case 'pubrel': {
         const messageId = packet.messageId ?? 0
-        const reason = session.received.delete(messageId) ? 0 : 0x92
+        const reason = session.release(messageId) ? 0 : 0x92
         this.write(encodeAck('pubcomp', messageId, this.version, reason))
         break
       }
@@ -178,7 +182,7 @@ export class BrokerConnection implements SessionConnection {
   private async connect(packet: IConnectPacket): Promise<void> {
     this.isConnecting = true
     this.version = versionOf(packet)
-    this.stream.pause()
+    this.reading.hold()
     let reason: ConnectReason
     try {
       reason = await this.broker.connect(this, packet)
@@ -195,7 +199,7 @@ export class BrokerConnection implements SessionConnection {
       return
     }
     for (const one of this.held.splice(0)) if (!this.isClosed) this.handle(one)
-    this.stream.resume()
+    this.reading.release()
   }
 
   private refuse(reason: ConnectReason): void {
@@ -204,28 +208,13 @@ export class BrokerConnection implements SessionConnection {
   }
 
   private onPublish(session: BrokerSession, packet: IPublishPacket): void {
-    const { qos, messageId = 0, retain, properties } = packet
-    const topic = this.aliases.topicOf(packet)
-    if (typeof topic !== 'string') {
-      this.broker.problem('topic', `${this.remote}: a topic, or the alias of one, is invalid`)
-      this.end(topic)
-      return
-    }
-    if (qos === 2 && session.received.has(messageId)) {
-      this.broker.whenTaken(() => this.write(encodeAck('pubrec', messageId, this.version)))
-      return
-    }
-    if (qos === 2 && this.version === 5 && session.received.size >= RECEIVE_MAXIMUM) {
-      this.end(DisconnectReason.receiveMaximumExceeded)
-      return
-    }
-    const payload = packet.payload as Buffer
-    const origin = session.clientId
-    const reason = this.broker.publish({ topic, payload, qos, isRetained: retain, properties, origin }, session)
-    if (qos === 0) return
-    const cmd = qos === 1 ? 'puback' : 'pubrec'
-    if (qos === 2 && reason === PublishReason.success) session.received.add(messageId)
-    this.broker.whenTaken(() => this.write(encodeAck(cmd, messageId, this.version, reason)))
+    const reason = this.intake.take(session, packet)
+    if (reason === undefined) return
+    this.broker.problem(
+      'publish',
+      `${this.remote}: PUBLISH has a bad topic or alias, or there are too many (${reason})`,
+    )
+    this.end(reason)
   }
 
   private onAcknowledged(session: BrokerSession, cmd: ClientAck, messageId: number, reason: number): void {
@@ -267,7 +256,7 @@ export class BrokerConnection implements SessionConnection {
       this.fault('DISCONNECT keeps a session that CONNECT did not')
       return
     }
-    session.expirySeconds = seconds
+    this.broker.setExpiry(session, seconds)
     this.finish(reasonCode === DisconnectReason.normal)
   }
 

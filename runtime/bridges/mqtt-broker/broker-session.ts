@@ -1,69 +1,41 @@
 /** Hot path. */
 import { ALL_RIGHTS, type Rights } from './access-list.ts'
+import { type Delivery, DeliveryQueue, deliveryOf } from './delivery.ts'
 import { encodeAck, type Outgoing, type Qos } from './outgoing.ts'
-import type { ProtocolVersion } from './packet-decoder.ts'
+import type { SessionConnection, SessionKeeping, SessionParts } from './session-parts.ts'
+import type { SessionFacts } from './stored-session.ts'
 import type { Subscription } from './subscription-tree.ts'
 
-/** What a session needs of its connection. */
-export interface SessionConnection {
-  readonly version: ProtocolVersion
-  /** Messages with QoS 1 and 2 that the client takes at a time. */
-  readonly receiveMaximum: number
-  /** Longer packets are not for this client. */
-  readonly maxPacketBytes: number
-  /** More bytes wait than it should. */
-  readonly isCongested: boolean
-  write(bytes: Buffer): void
-}
-
-export interface SessionParts {
-  readonly clientId: string
-  readonly username: string | undefined
-  /** Messages that wait for a client that is away or slow. */
-  readonly maxQueued: number
-  now(): number
-  onSent(): void
-  onDropped(): void
-}
-
 export type ClientAck = 'puback' | 'pubrec' | 'pubcomp'
-
-interface Delivery {
-  readonly message: Outgoing
-  readonly qos: Qos
-  readonly isRetained: boolean
-  readonly subscriptionIds: readonly number[]
-  /** QoS 2, and PUBREC has come. */
-  isReceived: boolean
-}
 
 const MAX_PACKET_ID = 65_535
 /** At a time; what the client says it takes may be more. */
 const MAX_INFLIGHT = 256
-/** Of payloads that are on their way, and as many of those that wait; one more is always allowed. */
+/** Of payloads that are on their way; one more is always allowed. */
 const MAX_BYTES = 1024 * 1024
 
 /** What the broker knows of a client, connected or not. Source: MQTT 5.0 §4.1, §4.3, §4.4. */
 export class BrokerSession {
   readonly clientId: string
-  readonly username: string | undefined
+  readonly owner: string | undefined
   /** By filter as it was given, `$share/…` included. */
   readonly subscriptions = new Map<string, Subscription>()
-  /** Packet ids of QoS 2 messages of the client, from PUBLISH to PUBREL. */
-  readonly received = new Set<number>()
   /** Seconds after the end of its connection; 0xffffffff: for ever. */
   expirySeconds = 0
+  /** What is the same for all deliveries has changed since it was stored. */
+  areFactsTouched = false
   rights: Rights = ALL_RIGHTS
   /** When the connection ended, monotonic ms. */
   leftAtMs = 0
   private readonly parts: SessionParts
+  /** Packet ids of QoS 2 messages of the client, from PUBLISH to PUBREL. */
+  private readonly received = new Set<number>()
+  private keeping: SessionKeeping | null = null
+  private isTouched = false
   private connection: SessionConnection | null = null
   private readonly inflight = new Map<number, Delivery>()
-  /** By topic where a newer message replaces an older one, else by a number. */
-  private readonly queue = new Map<string | number, Delivery>()
+  private readonly queue: DeliveryQueue
   private inflightBytes = 0
-  private queuedBytes = 0
-  private nextKey = 0
   private lastPacketId = 0
   /** Packet ids of `inflight` that the connection has not seen yet: it is a new one. */
   private unseen: number[] = []
@@ -72,11 +44,92 @@ export class BrokerSession {
   constructor(parts: SessionParts) {
     this.parts = parts
     this.clientId = parts.clientId
-    this.username = parts.username
+    this.owner = parts.owner
+    this.queue = new DeliveryQueue(parts.maxQueued, (delivery) => this.drop(delivery))
   }
 
   get isConnected(): boolean {
     return this.connection !== null
+  }
+
+  get receivedCount(): number {
+    return this.received.size
+  }
+
+  hasReceived(messageId: number): boolean {
+    return this.received.has(messageId)
+  }
+
+  /** A QoS 2 message of the client was taken in. */
+  receive(messageId: number): void {
+    this.received.add(messageId)
+    this.touchFacts()
+  }
+
+  /** PUBREL; false when there was no such message. */
+  release(messageId: number): boolean {
+    this.touchFacts()
+    return this.received.delete(messageId)
+  }
+
+  /** Null: it ends with its connection. */
+  keepWith(keeping: SessionKeeping | null): void {
+    this.keeping = keeping
+    this.isTouched = false
+    this.touchFacts()
+  }
+
+  touchFacts(): void {
+    this.areFactsTouched = true
+    this.touch()
+  }
+
+  /** Something is to be stored. */
+  touch(): void {
+    if (this.keeping === null || this.isTouched) return
+    this.isTouched = true
+    this.keeping.touch(this)
+  }
+
+  /** It is being stored. */
+  settleTouch(): void {
+    this.isTouched = false
+    this.areFactsTouched = false
+  }
+
+  facts(leftAtMs: number): SessionFacts {
+    const { clientId, owner, expirySeconds, received, subscriptions } = this
+    return {
+      clientId,
+      owner,
+      expirySeconds,
+      leftAtMs: this.isConnected ? null : leftAtMs,
+      received: [...received],
+      subscriptions: [...subscriptions].map(([name, { qos, isNoLocal, keepsRetainFlag, identifier }]) => ({
+        ...{ name, qos, isNoLocal, keepsRetainFlag, identifier },
+      })),
+    }
+  }
+
+  /** With QoS 1 and 2, in their order, with their packet ids; 0: it waits. */
+  *deliveries(): Generator<[number, Delivery]> {
+    yield* this.inflight
+    for (const [, delivery] of this.queue) if (delivery.qos > 0) yield [0, delivery]
+  }
+
+  /** As `deliveries` gave it, in the same order. */
+  restore(messageId: number, delivery: Delivery): void {
+    if (messageId === 0) {
+      this.queue.add(delivery)
+      return
+    }
+    this.inflight.set(messageId, delivery)
+    this.inflightBytes += delivery.message.parts.payload.length
+    this.lastPacketId = messageId
+  }
+
+  restoreReceived(messageIds: readonly number[]): void {
+    for (const messageId of messageIds) this.received.add(messageId)
   }
 
   /** Nothing waits, and there is room for more. */
@@ -94,13 +147,15 @@ export class BrokerSession {
   attach(connection: SessionConnection): void {
     this.connection = connection
     this.unseen = [...this.inflight.keys()]
+    this.touchFacts()
     this.drain()
   }
 
   detach(): void {
     this.connection = null
     this.leftAtMs = this.parts.now()
-    for (const [key, { qos }] of this.queue) if (qos === 0) this.dequeue(key)
+    this.touchFacts()
+    for (const [key, { qos }] of this.queue) if (qos === 0) this.queue.delete(key)
     for (const resolve of this.readyWaiters.splice(0)) resolve(false)
   }
 
@@ -113,14 +168,18 @@ export class BrokerSession {
           const bytes = message.bytes(connection.version, isRetained, this.parts.now())
           if (this.fits(bytes)) connection.write(bytes)
         } else {
-          this.write({ message, qos, isRetained, subscriptionIds, isReceived: false }, 0, false)
+          this.write(deliveryOf(message, qos, isRetained, subscriptionIds), 0, false)
         }
         return
       }
     }
-    const delivery = { message, qos, isRetained, subscriptionIds, isReceived: false }
-    if (qos > 0 && this.queue.size === 0 && this.hasRoom()) this.launch(delivery)
-    else this.enqueue(delivery)
+    const delivery = deliveryOf(message, qos, isRetained, subscriptionIds)
+    if (qos > 0 && this.queue.size === 0 && this.hasRoom()) {
+      this.launch(delivery)
+    } else {
+      this.queue.add(delivery)
+      this.touch()
+    }
   }
 
   /** PUBACK, PUBREC or PUBCOMP; false when no such message is on its way. */
@@ -129,6 +188,7 @@ export class BrokerSession {
     if (delivery === undefined) return false
     if (cmd === 'pubrec' && reasonCode < 0x80) {
       delivery.isReceived = true
+      this.touch()
       return true
     }
     this.land(messageId, delivery)
@@ -142,8 +202,8 @@ export class BrokerSession {
     for (const [key, delivery] of this.queue) {
       if (this.connection === null || this.connection.isCongested) return
       if (delivery.qos > 0 && !this.hasRoom()) return
-      this.dequeue(key)
-      if (delivery.message.parts.expiresAtMs <= this.parts.now()) this.parts.onDropped()
+      this.queue.delete(key)
+      if (delivery.message.parts.expiresAtMs <= this.parts.now()) this.drop(delivery)
       else if (delivery.qos > 0) this.launch(delivery)
       else this.write(delivery, 0, false)
     }
@@ -181,36 +241,26 @@ export class BrokerSession {
     const messageId = this.lastPacketId
     this.inflight.set(messageId, delivery)
     this.inflightBytes += delivery.message.parts.payload.length
+    this.touch()
     // What is too long for this client counts as delivered.
     if (!this.write(delivery, messageId, false)) this.land(messageId, delivery)
   }
 
-  private land(messageId: number, { message }: Delivery): void {
+  private land(messageId: number, delivery: Delivery): void {
     this.inflight.delete(messageId)
     const unseenAt = this.unseen.indexOf(messageId)
     if (unseenAt >= 0) this.unseen.splice(unseenAt, 1)
-    this.inflightBytes -= message.parts.payload.length
+    this.inflightBytes -= delivery.message.parts.payload.length
+    this.over(delivery)
   }
 
-  private enqueue(delivery: Delivery): void {
-    const { isState, topic } = delivery.message.parts
-    const key = delivery.qos === 0 && isState ? topic : this.nextKey++
-    // A newer one goes to the end.
-    this.dequeue(key)
-    const bytes = delivery.message.parts.payload.length
-    while (this.queue.size >= this.parts.maxQueued || (this.queue.size > 0 && this.queuedBytes + bytes > MAX_BYTES)) {
-      this.dequeue(this.queue.keys().next().value as string | number)
-      this.parts.onDropped()
-    }
-    this.queue.set(key, delivery)
-    this.queuedBytes += bytes
+  private drop(delivery: Delivery): void {
+    this.parts.onDropped()
+    this.over(delivery)
   }
 
-  private dequeue(key: string | number): void {
-    const delivery = this.queue.get(key)
-    if (delivery === undefined) return
-    this.queue.delete(key)
-    this.queuedBytes -= delivery.message.parts.payload.length
+  private over({ stored }: Delivery): void {
+    if (stored !== null) this.keeping?.deliveryOver(this, stored.record)
   }
 
   private write(delivery: Delivery, messageId: number, isDuplicate: boolean): boolean {

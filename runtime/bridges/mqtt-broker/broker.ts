@@ -4,10 +4,11 @@ import type { Client } from '../../client/client.ts'
 import type { Clock, Timer } from '../../router/clock.ts'
 import type { BridgeContext } from '../bridge.ts'
 import { SeenTopics } from '../mqtt/seen-topics.ts'
-import { filterProblem, matchesFilter, parseShare } from '../mqtt/topic-filter.ts'
+import { filterProblem, matchesFilter } from '../mqtt/topic-filter.ts'
 import { AccessList } from './access-list.ts'
 import type { BrokerConnection } from './broker-connection.ts'
-import { BrokerSession } from './broker-session.ts'
+import type { BrokerSession } from './broker-session.ts'
+import { BrokerSessions } from './broker-sessions.ts'
 import { connackOf, connectProblem, sessionExpiry } from './connect-answer.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
 import type { Outgoing } from './outgoing.ts'
@@ -15,7 +16,9 @@ import { type Publication, PublicationFlow } from './publication-flow.ts'
 import { ConnectReason, DisconnectReason, PublishReason, SubscribeReason, UnsubscribeReason } from './reason-codes.ts'
 import { deliverRetained, RetainedFeeds } from './retained-feed.ts'
 import { RetainedMessages } from './retained-messages.ts'
-import { type Match, type Subscription, SubscriptionTree } from './subscription-tree.ts'
+import type { SessionKeeper } from './session-keeper.ts'
+import type { StoredSession } from './stored-session.ts'
+import { type Match, SubscriptionTree } from './subscription-tree.ts'
 import { isSystemTopic, systemMessages } from './system-topics.ts'
 import { Wills, willOf } from './wills.ts'
 
@@ -37,7 +40,7 @@ export class Broker {
   private readonly feeds: RetainedFeeds
   private readonly seen: SeenTopics
   private readonly tree = new SubscriptionTree()
-  private readonly sessions = new Map<string, BrokerSession>()
+  private readonly sessions: BrokerSessions
   private readonly connections = new Set<BrokerConnection>()
   /** By client id. */
   private readonly connected = new Map<string, BrokerConnection>()
@@ -50,13 +53,19 @@ export class Broker {
   private readonly startedAtMs: number
   private sent = 0
 
-  /** `client` reads the params of the router. */
-  constructor(context: BridgeContext<MqttBrokerOptions>, client: Client) {
+  /** `client` reads the params of the router; `keeper`, if any, keeps sessions. */
+  constructor(context: BridgeContext<MqttBrokerOptions>, client: Client, keeper: SessionKeeper | null) {
     const { options, clock, namespace, router } = context
     this.context = context
     this.options = options
     this.clock = clock
-    this.access = new AccessList(options.users, options.anonymous)
+    this.access = new AccessList(options)
+    this.sessions = new BrokerSessions({
+      ...{ options, clock, tree: this.tree, access: this.access, keeper },
+      onSent: () => this.sent++,
+      onDropped: () => context.counters.outDropped++,
+      onEnded: (clientId) => this.wills.release(clientId),
+    })
     const retained = new RetainedMessages({ client, namespace, quotesStrings: options.quoteStrings, clock })
     this.feeds = new RetainedFeeds(retained, (message) => context.problem('retained', message))
     this.seen = new SeenTopics(router, namespace, clock)
@@ -69,6 +78,11 @@ export class Broker {
     this.startedAtMs = clock.now()
     this.systemAtMs = this.startedAtMs
     this.sweepTimer = clock.timer(SWEEP_MS, () => this.sweep())
+  }
+
+  /** Sessions of before the start; before anybody connects. */
+  restore(stored: readonly StoredSession[]): void {
+    this.sessions.restore(stored)
   }
 
   /** A connection that has not said who it is; false when there are too many. */
@@ -86,10 +100,11 @@ export class Broker {
     const refusal = connectProblem(packet)
     if (refusal !== undefined) return refusal
     if (this.isFull(packet)) return ConnectReason.serverBusy
-    const rights = await this.access.rightsOf(packet.username, packet.password)
-    if (rights === undefined) {
+    const identity = await this.access.identify(packet.username, packet.password)
+    if (identity === undefined) {
       return packet.username === undefined ? ConnectReason.notAuthorized : ConnectReason.badUserOrPassword
     }
+    const { owner, rights } = identity
     const will = willOf(packet, packet.clientId)
     if (will !== null && !rights.canWrite(will.topic)) return ConnectReason.notAuthorized
     if (connection.isClosed) return ConnectReason.success
@@ -99,19 +114,24 @@ export class Broker {
     this.connected.get(clientId)?.end(DisconnectReason.takenOver)
     const known = this.sessions.get(clientId)
     // What waits for one user is not for another.
-    const isPresent = known !== undefined && packet.clean !== true && known.username === packet.username
-    if (known !== undefined && !isPresent) this.endSession(known)
-    const session = isPresent ? known : this.newSession(clientId, packet.username)
+    const isPresent = known !== undefined && packet.clean !== true && known.owner === owner
+    if (known !== undefined && !isPresent) this.sessions.end(known)
+    const session = isPresent ? known : this.sessions.open(clientId, owner)
     // Of a session that ended it was sent; one that goes on needs it no more.
     this.wills.cancel(clientId)
     const expirySeconds = sessionExpiry(packet, this.options)
-    session.expirySeconds = expirySeconds
+    this.sessions.setExpiry(session, expirySeconds)
     session.rights = rights
     this.connected.set(clientId, connection)
     this.context.setPeers(this.connected.size)
     connection.accept(session, packet, connackOf(packet, { clientId, expirySeconds, isPresent }, this.options))
     session.attach(connection)
     return ConnectReason.success
+  }
+
+  /** How long the session is kept after its connection. */
+  setExpiry(session: BrokerSession, seconds: number): void {
+    this.sessions.setExpiry(session, seconds)
   }
 
   /** The connection has ended; `isGraceful`: its client said so, and wants no will. */
@@ -128,14 +148,7 @@ export class Broker {
       if (delayMs > 0) this.wills.delay(session.clientId, will, this.clock.now() + delayMs)
       else this.flow.publish(will)
     }
-    if (session.expirySeconds === 0) {
-      this.endSession(session)
-    } else {
-      // The order of the map is that of leaving.
-      this.sessions.delete(session.clientId)
-      this.sessions.set(session.clientId, session)
-      this.limitSessions()
-    }
+    this.sessions.left(session, this.connected.size)
   }
 
   publish(publication: Publication, session: BrokerSession): PublishReason {
@@ -156,19 +169,13 @@ export class Broker {
     if (isTooLong || filterProblem(wanted.topic) !== undefined) return SubscribeReason.filterInvalid
     const known = session.subscriptions.get(wanted.topic)
     if (known === undefined && session.subscriptions.size >= MAX_SUBSCRIPTIONS) return SubscribeReason.quotaExceeded
-    if (known !== undefined) this.tree.remove(known)
-    const { group, filter } = parseShare(wanted.topic)
-    const subscription: Subscription = {
-      session,
-      filter,
-      group,
+    this.sessions.subscribe(session, {
+      name: wanted.topic,
       qos: wanted.qos,
       isNoLocal: wanted.nl === true,
       keepsRetainFlag: wanted.rap === true,
       identifier,
-    }
-    session.subscriptions.set(wanted.topic, subscription)
-    this.tree.add(subscription)
+    })
     return wanted.qos
   }
 
@@ -186,11 +193,7 @@ export class Broker {
   }
 
   unsubscribe(session: BrokerSession, filter: string): number {
-    const subscription = session.subscriptions.get(filter)
-    if (subscription === undefined) return UnsubscribeReason.notThere
-    session.subscriptions.delete(filter)
-    this.tree.remove(subscription)
-    return UnsubscribeReason.success
+    return this.sessions.unsubscribe(session, filter) ? UnsubscribeReason.success : UnsubscribeReason.notThere
   }
 
   /** Writes of one turn go out together. */
@@ -222,38 +225,6 @@ export class Broker {
     return this.connected.size >= this.options.maxClients && !this.connected.has(clientId)
   }
 
-  private newSession(clientId: string, username: string | undefined): BrokerSession {
-    const session = new BrokerSession({
-      clientId,
-      username,
-      maxQueued: this.options.maxQueued,
-      now: () => this.clock.now(),
-      onSent: () => this.sent++,
-      onDropped: () => this.context.counters.outDropped++,
-    })
-    this.sessions.set(clientId, session)
-    return session
-  }
-
-  private endSession(session: BrokerSession): void {
-    if (this.sessions.get(session.clientId) !== session) return
-    this.sessions.delete(session.clientId)
-    for (const subscription of session.subscriptions.values()) this.tree.remove(subscription)
-    session.subscriptions.clear()
-    this.wills.release(session.clientId)
-  }
-
-  /** Those that have been away longest end. */
-  private limitSessions(): void {
-    let away = this.sessions.size - this.connected.size
-    for (const session of this.sessions.values()) {
-      if (away <= this.options.maxSessions) return
-      if (session.isConnected) continue
-      this.endSession(session)
-      away--
-    }
-  }
-
   private fanOut(message: Outgoing): void {
     this.passing = message
     this.tree.each(message.parts.topic, this.deliver)
@@ -271,13 +242,12 @@ export class Broker {
   }
 
   private systemMessages(): Outgoing[] {
-    const sizes = [...this.sessions.values()].map(({ subscriptions }) => subscriptions.size)
     return systemMessages({
       counters: this.context.counters,
       sent: this.sent,
       connected: this.connected.size,
       sessions: this.sessions.size,
-      subscriptions: sizes.reduce((sum, size) => sum + size, 0),
+      subscriptions: this.sessions.subscriptionCount,
       uptimeMs: this.clock.now() - this.startedAtMs,
     })
   }
@@ -287,10 +257,7 @@ export class Broker {
     const now = this.clock.now()
     for (const connection of this.connections) connection.check(now)
     this.wills.sweep(now)
-    for (const session of this.sessions.values()) {
-      const isOver = !session.isConnected && session.leftAtMs + session.expirySeconds * 1000 <= now
-      if (isOver) this.endSession(session)
-    }
+    this.sessions.sweep(now)
     if (now - this.systemAtMs < SYSTEM_EVERY_MS) return
     this.systemAtMs = now
     for (const message of this.systemMessages()) this.fanOut(message)

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
 import { createWebSocketStream, WebSocketServer } from 'ws'
 import { listening } from '../../transports/listening.ts'
@@ -8,6 +9,7 @@ import type { BridgeContext, OpenBridge } from '../bridge.ts'
 import { Broker, MAX_MORE } from './broker.ts'
 import { BrokerConnection } from './broker-connection.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
+import { SessionKeeper } from './session-keeper.ts'
 
 const WEB_PROTOCOLS = ['mqtt', 'mqttv3.1']
 /** For clients to read why. */
@@ -24,7 +26,9 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
   const { listen, tlsListen, host } = options
   const tls = tlsListen === 0 ? undefined : await tlsOptions(options)
   const client = await context.openClient(`${context.id} retained`)
-  const broker = new Broker(context, client)
+  const keeper = keeperOf(context)
+  const broker = new Broker(context, client, keeper)
+  broker.restore((await keeper?.load()) ?? [])
   const sockets = new Set<Socket>()
   const servers: Server[] = []
   const closings: (() => Promise<unknown>)[] = []
@@ -38,6 +42,7 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
     })
     await Promise.all(closed)
     goodbye.cancel()
+    await keeper?.stop()
     await client.close()
   }
   const accept = (socket: Socket) => {
@@ -66,6 +71,12 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
     throw error
   }
   return { stop }
+}
+
+function keeperOf({ folder, id, clock, problem }: BridgeContext<MqttBrokerOptions>): SessionKeeper | null {
+  if (folder === undefined) return null
+  const path = join(folder, `mqtt-broker-${id}.sessions`)
+  return new SessionKeeper({ path, clock, onProblem: (message) => problem('sessions', message) })
 }
 
 /** Keeps what is to be ended with it: connections in the middle of their TLS handshake, too. */

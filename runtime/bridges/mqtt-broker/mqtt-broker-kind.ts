@@ -14,6 +14,11 @@ import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
 import { mqttFields, topicFilter } from '../mqtt/mqtt-fields.ts'
 
+const topics = {
+  read: list({ description: 'Topics that may be received.', of: topicFilter('Topics.') }),
+  write: list({ description: 'Topics that may be published.', of: topicFilter('Topics.') }),
+}
+
 const options = object('An MQTT broker.', {
   listen: whole({ description: 'TCP port; 0 = none.', fallback: 1883, min: 0, max: 65_535 }),
   host: optional(text({ description: 'Address to listen on; all when left out.', fallback: '' })),
@@ -37,18 +42,24 @@ const options = object('An MQTT broker.', {
   }),
   anonymous: optional(
     flag({
-      description: 'Whether clients without a user name are let in; yes where there are no users.',
+      description: 'Whether clients without a user name are let in; yes where there are neither users nor tokens.',
       fallback: false,
     }),
+  ),
+  anonymousRights: optional(
+    object('Lets in clients without a user name, with these rights. Left out: they may do everything.', { ...topics }),
   ),
   users: list({
     description: 'Who is let in.',
     of: object('One user.', {
       name: required(text({ description: 'User name.', fallback: '' })),
       password: required(secret({ description: 'Password, plain or as scrypt:<salt>:<key> in hexadecimal.' })),
-      read: list({ description: 'Topics that it may receive.', of: topicFilter('Topics.') }),
-      write: list({ description: 'Topics that it may publish.', of: topicFilter('Topics.') }),
+      ...topics,
     }),
+  }),
+  tokens: list({
+    description: 'Who is let in by a password alone, whatever the user name.',
+    of: object('One token.', { token: required(secret({ description: 'The password.' })), ...topics }),
   }),
   ...mqttFields,
   maxClients: whole({ description: 'Connections at a time.', fallback: 1000, min: 1, max: 100_000 }),

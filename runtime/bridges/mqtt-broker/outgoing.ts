@@ -126,8 +126,12 @@ export function encodeAck(
   version: ProtocolVersion,
   reason = 0,
 ): Buffer {
-  const type = ACK_TYPES[cmd]
-  const high = messageId >> 8
-  const low = messageId & 0xff
-  return Buffer.from(version === 5 && reason !== 0 ? [type, 3, high, low, reason] : [type, 2, high, low])
+  const hasReason = version === 5 && reason !== 0
+  const bytes = Buffer.allocUnsafe(hasReason ? 5 : 4)
+  bytes[0] = ACK_TYPES[cmd]
+  bytes[1] = hasReason ? 3 : 2
+  bytes[2] = messageId >> 8
+  bytes[3] = messageId & 0xff
+  if (hasReason) bytes[4] = reason
+  return bytes
 }

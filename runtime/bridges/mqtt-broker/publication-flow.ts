@@ -12,7 +12,7 @@ import { topicProblem } from '../mqtt/topic-filter.ts'
 import { type TopicRoute, TopicRules } from '../mqtt/topic-rules.ts'
 import type { MqttBrokerOptions } from './mqtt-broker-kind.ts'
 import { Outgoing, type PublishProperties, type Qos } from './outgoing.ts'
-import { PublishReason } from './reason-codes.ts'
+import { PublishReason, refusalReason } from './reason-codes.ts'
 import type { RetainedMessages } from './retained-messages.ts'
 
 /** A message of a client, or of its will. */
@@ -24,12 +24,15 @@ export interface Publication {
   readonly properties: PublishProperties | undefined
   /** Client id. */
   readonly origin: string
+  /** The router has refused it. */
+  refusal?: PublishReason
 }
 
 /** On its way through the router; an event that came behind a param of its address has no value. */
 interface Pending {
   readonly value: Value | undefined
   readonly message: Outgoing
+  readonly publication: Publication
 }
 
 const FOR_EVER: Ttl = { mode: 'never' }
@@ -38,6 +41,12 @@ const DELETED: Ttl = { mode: 'absolute', seconds: 1 }
 /** MQTT service levels of what comes from the router; bridges.md §2.10. */
 const QOS = { param: 1, event: 1, stream: 0, gesture: 0, timeline: 2 } as const
 const MAX_EXPIRY_S = 0x7fff_ffff
+
+/** Of one address, in their order; those before `next` are settled. */
+interface Waiting {
+  readonly all: Pending[]
+  next: number
+}
 
 /**
  * Messages go into the router, and what it hands on is what subscribers get, so that they and clients of the router see
@@ -49,7 +58,7 @@ export class PublicationFlow {
   private readonly retained: RetainedMessages
   private readonly seen: SeenTopics
   private readonly fanOut: (message: Outgoing) => void
-  private readonly pending = new Map<string, Pending[]>()
+  private readonly pending = new Map<string, Waiting>()
   private readonly afterwards: (() => void)[] = []
   private isSettling = false
 
@@ -62,7 +71,10 @@ export class PublicationFlow {
     this.retained = parts.retained
     this.seen = parts.seen
     this.fanOut = parts.fanOut
-    context.router.subscribe(`${context.namespace}/**`, (update) => this.onUpdate(update), { includesOwn: true })
+    context.router.subscribe(`${context.namespace}/**`, (update) => this.onUpdate(update), {
+      includesOwn: true,
+      onRefused: (address, code, text) => this.onRefused(address, refusalReason(code, text)),
+    })
   }
 
   /** Takes a message in; returns what to tell its publisher of it. */
@@ -97,13 +109,13 @@ export class PublicationFlow {
     }
     if (signal === 'param') {
       this.seen.note(address, value)
-      this.await(address, { value, message })
+      this.await(address, { value, message, publication })
       this.retained.keep(address, value, message)
       this.context.router.set(address, value, ttlOf(publication))
     } else {
       this.context.router.publish(address, signal, value)
       // The router does not tell its publisher of events: they go out here, behind params of the same address.
-      if (this.pending.has(address)) this.await(address, { value: undefined, message })
+      if (this.pending.has(address)) this.await(address, { value: undefined, message, publication })
       else this.fanOut(message)
     }
     this.settleSoon()
@@ -118,7 +130,7 @@ export class PublicationFlow {
 
   private delete({ address }: TopicRoute, publication: Publication): void {
     this.retained.forget(address)
-    this.await(address, { value: NULL, message: this.messageOf(publication, true) })
+    this.await(address, { value: NULL, message: this.messageOf(publication, true), publication })
     this.context.router.set(address, NULL, DELETED)
   }
 
@@ -138,9 +150,9 @@ export class PublicationFlow {
   }
 
   private await(address: string, pending: Pending): void {
-    const others = this.pending.get(address)
-    if (others === undefined) this.pending.set(address, [pending])
-    else others.push(pending)
+    const waiting = this.pending.get(address)
+    if (waiting === undefined) this.pending.set(address, { all: [pending], next: 0 })
+    else waiting.all.push(pending)
   }
 
   private onUpdate(update: Update): void {
@@ -180,20 +192,35 @@ export class PublicationFlow {
   private takePending(address: string, value: Value): Outgoing | undefined {
     const waiting = this.pending.get(address)
     if (waiting === undefined) return undefined
-    const at = waiting.findIndex((one) => one.value !== undefined && isSameValue(one.value, value))
-    if (at < 0) return undefined
-    const { message } = waiting[at]
-    if (waiting.length === 1) this.pending.delete(address)
-    else for (const one of waiting.splice(0, at + 1)) if (one.value === undefined) this.fanOut(one.message)
-    return message
+    const { all } = waiting
+    for (let at = waiting.next; at < all.length; at++) {
+      const { value: wanted, message } = all[at]
+      if (wanted === undefined || !isSameValue(wanted, value)) continue
+      for (let before = waiting.next; before < at; before++) {
+        if (all[before].value === undefined) this.fanOut(all[before].message)
+      }
+      waiting.next = at + 1
+      return message
+    }
+    return undefined
+  }
+
+  /** The router answers in order: it is the first one that it has not handed on. */
+  private onRefused(address: string, reason: PublishReason): void {
+    this.release(address)
+    const waiting = this.pending.get(address)
+    if (waiting === undefined) return
+    waiting.all[waiting.next++].publication.refusal = reason
+    this.release(address)
   }
 
   /** Events that waited for the param before them. */
   private release(address: string): void {
     const waiting = this.pending.get(address)
     if (waiting === undefined) return
-    while (waiting.length > 0 && waiting[0].value === undefined) this.fanOut((waiting.shift() as Pending).message)
-    if (waiting.length === 0) this.pending.delete(address)
+    const { all } = waiting
+    while (waiting.next < all.length && all[waiting.next].value === undefined) this.fanOut(all[waiting.next++].message)
+    if (waiting.next === all.length) this.pending.delete(address)
   }
 
   /** To be called once the router has been told: it hands on at the end of the turn, and this comes behind it. */
@@ -206,8 +233,8 @@ export class PublicationFlow {
   private settle(): void {
     this.isSettling = false
     // What is still there was refused, or a rule led it elsewhere.
-    for (const waiting of this.pending.values()) {
-      for (const { value, message } of waiting) if (value === undefined) this.fanOut(message)
+    for (const { all, next } of this.pending.values()) {
+      for (let at = next; at < all.length; at++) if (all[at].value === undefined) this.fanOut(all[at].message)
     }
     this.pending.clear()
     for (const callback of this.afterwards.splice(0)) callback()

@@ -2,11 +2,19 @@
 
 export const PublishReason = {
   success: 0x00,
+  implementationSpecific: 0x83,
   notAuthorized: 0x87,
   topicNameInvalid: 0x90,
+  quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
 } as const
 export type PublishReason = (typeof PublishReason)[keyof typeof PublishReason]
+
+/** What PUBACK and PUBREC of version 5 say of an ERROR of the router. */
+export function refusalReason(code: number, text: string): PublishReason {
+  if (code === 301 || code === 403 || text.startsWith('LockHeld')) return PublishReason.notAuthorized
+  return code === 429 || text === 'AtCapacity' ? PublishReason.quotaExceeded : PublishReason.implementationSpecific
+}
 
 export const DisconnectReason = {
   normal: 0x00,

@@ -19,10 +19,15 @@ export interface RetainedOptions {
   readonly clock: Clock
 }
 
+interface Kept {
+  value: Value
+  message: Outgoing
+}
+
 /** The params of the router are the retained messages; of those that clients published, the very bytes are known here. */
 export class RetainedMessages {
   private readonly options: RetainedOptions
-  private readonly kept = new Map<string, { value: Value; message: Outgoing }>()
+  private readonly kept = new Map<string, Kept>()
   private keptBytes = 0
   /** Messages that the router has no room for, such as lists of all devices. */
   private readonly large = new Map<string, Outgoing>()
@@ -35,8 +40,16 @@ export class RetainedMessages {
   }
 
   keep(address: string, value: Value, message: Outgoing): void {
-    this.forget(address)
-    this.kept.set(address, { value, message })
+    const known = this.large.size > 0 ? undefined : this.kept.get(address)
+    if (known === undefined) {
+      this.forget(address)
+      this.kept.set(address, { value, message })
+    } else {
+      // In its place: to move it to the end makes garbage of the whole map from time to time.
+      this.keptBytes -= known.message.parts.payload.length
+      known.value = value
+      known.message = message
+    }
     this.keptBytes += message.parts.payload.length
     while (this.kept.size > MAX_KEPT || this.keptBytes > MAX_KEPT_BYTES) {
       this.forget(this.kept.keys().next().value as string)

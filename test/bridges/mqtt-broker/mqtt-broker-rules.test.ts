@@ -54,14 +54,14 @@ test('addresses that are no topics stay in the router', async (t) => {
 test('all that is retained reaches who subscribes, however much it is', async (t) => {
   const { port, scene } = await start(t, ', maxQueued: 10')
   const payload = 'x'.repeat(1000)
-  for (let i = 0; i < 2500; i++) {
-    await scene.set(`/mqtt/d/${i}`, text(payload))
-  }
+  // More bytes than may be on their way, which is 1 MiB.
+  const addresses = Array.from({ length: 1200 }, (_, i) => `/mqtt/d/${i}`)
+  await Promise.all(addresses.map((address) => scene.set(address, text(payload))))
   for (const qos of [0, 1] as const) {
     const client = await NpmClient.open(t, port)
     await client.mqtt.subscribeAsync('d/#', { qos })
-    await until(() => client.heard.length >= 2500, `all, only ${client.heard.length}`, 5000)
-    assert.equal(new Set(client.heard.map(({ topic }) => topic)).size, 2500)
+    await until(() => client.heard.length >= addresses.length, 'all of them')
+    assert.equal(new Set(client.heard.map(({ topic }) => topic)).size, addresses.length)
   }
   assert.equal(scene.report('b').outDropped, 0)
 })
@@ -115,6 +115,40 @@ test('shared subscriptions pass over members that may not read, and cannot be wi
   await raw.gets('e0 02 82 00')
 })
 
+test('a token is the password alone; who shows none may do what everybody may', async (t) => {
+  const rights = 'tokens: [{token: t, read: [a], write: [a]}], anonymousRights: {read: [open], write: []}'
+  const { port } = await start(t, `, ${rights}`)
+  await assert.rejects(NpmClient.open(t, port, { username: 'any', password: 'wrong' }), /Bad User Name or Password/i)
+  const kept = { clientId: 'same', clean: false, properties: { sessionExpiryInterval: 100 } }
+  const holder = await NpmClient.open(t, port, { ...kept, username: 'any', password: 't' })
+  await holder.mqtt.subscribeAsync('#', { qos: 1 })
+  await holder.mqtt.publishAsync('a', '1', { qos: 1 })
+  await assert.rejects(holder.mqtt.publishAsync('open', '1', { qos: 1 }), /Not authorized/)
+  await holder.hears('a')
+  const nobody = await NpmClient.open(t, port, kept)
+  await nobody.mqtt.subscribeAsync('#', { qos: 1, rh: 2 })
+  await assert.rejects(nobody.mqtt.publishAsync('a', '2', { qos: 1 }), /Not authorized/)
+  assert.equal(nobody.heard.length, 0)
+  const again = await NpmClient.open(t, port, { ...kept, username: 'other', password: 't' })
+  await again.mqtt.publishAsync('a', '3', { qos: 1 })
+  assert.equal(again.heard.length, 0, 'a session is for its owner')
+})
+
+test('version 5 is told what the router refuses, and why; version 3.1.1 cannot be', async (t) => {
+  const { port, scene } = await start(t)
+  await scene.send({ type: 'SET', address: '/mqtt/a', value: int(1), lock: true })
+  const client = await RawClient.open(t, port, CONNECT_5)
+  await client.gets('20')
+  // QoS 1 and 2 at `a`, which somebody else has locked, and at `b` in the same turn.
+  client.say('32 07 0001 61 0001 00 39 34 07 0001 61 0002 00 39 34 07 0001 62 0003 00 39')
+  await client.gets('40 03 0001 87 50 03 0002 87 50 02 0003')
+  const old = await RawClient.open(t, port, CONNECT.replace('63', '64'))
+  await old.gets(CONNACK)
+  old.say('32 06 0001 61 0001 39')
+  await old.gets('40 02 0001')
+  assert.deepEqual(scene.param('/mqtt/a'), int(1))
+})
+
 test('the client id of another user gives nothing of its session', async (t) => {
   const users = 'users: [{name: one, password: p, read: [a], write: [a]}, {name: two, password: p}]'
   const { port, scene } = await start(t, `, ${users}`)
@@ -131,6 +165,24 @@ test('the client id of another user gives nothing of its session', async (t) => 
   two.say('c0 00')
   await two.gets('d0 00')
   assert.ok(!two.received.includes(Buffer.from('secret').toString('hex')))
+})
+
+test('a flood right behind CONNECT is taken in its order, and others have their turn meanwhile', async (t) => {
+  const { port, scene } = await start(t)
+  const other = await RawClient.open(t, port, CONNECT.replace('63', '64'))
+  await other.gets(CONNACK)
+  const hex = (id: number) => id.toString(16).padStart(4, '0')
+  const ids = Array.from({ length: 2500 }, (_, at) => hex(at + 1))
+  const flood = await RawClient.open(
+    t,
+    port,
+    CONNECT + ids.map((id) => `32 09 0001 61 ${id} 31 ${Buffer.from(id.slice(1)).toString('hex')}`).join(''),
+  )
+  other.say('c0 00')
+  await other.gets('d0 00')
+  await flood.gets(`40 02 ${ids[2499]}`)
+  assert.equal(flood.received, `20020000${ids.map((id) => `4002${id}`).join('')}`)
+  assert.equal(scene.heard.filter(({ address }) => address === '/mqtt/a').length, 2500)
 })
 
 test('who comes back gets no more at a time than it takes', async (t) => {
@@ -189,11 +241,14 @@ test('a crowd with one hashed password is let in by deriving it once', async () 
   const salt = Buffer.from('0011223344556677', 'hex')
   const key = scryptSync('right', salt, 32).toString('hex')
   const password = `scrypt:${salt.toString('hex')}:${key}`
-  const access = new AccessList([{ name: 'u', password, read: [], write: [] }], undefined)
+  const access = new AccessList({
+    ...{ tokens: [], anonymous: undefined, anonymousRights: undefined },
+    users: [{ name: 'u', password, read: [], write: [] }],
+  })
   const started = performance.now()
-  await access.rightsOf('u', Buffer.from('wrong'))
+  await access.identify('u', Buffer.from('wrong'))
   const onceMs = performance.now() - started
-  const crowd = Array.from({ length: 40 }, () => access.rightsOf('u', Buffer.from('right')))
+  const crowd = Array.from({ length: 40 }, () => access.identify('u', Buffer.from('right')))
   assert.ok((await Promise.all(crowd)).every((rights) => rights !== undefined))
   assert.ok(performance.now() - started < 20 * onceMs, 'far less than each for itself')
 })

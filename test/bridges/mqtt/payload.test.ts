@@ -121,6 +121,31 @@ test('the first rule of a topic counts', () => {
   assert.equal(rules.route('/a*/')?.address, '/mqtt/%-/a%2A/%-')
 })
 
+test('a number alone is read as one within JSON', () => {
+  const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: 24 })
+  const tail = fc.oneof(
+    fc.constant(''),
+    digits.map((some) => `.${some}`),
+    fc.integer({ min: -400, max: 400 }).map((n) => `e${n}`),
+  )
+  fc.assert(
+    fc.property(fc.constantFrom('', '-'), digits, tail, (sign, whole, rest) => {
+      const text = sign + whole.replace(/^0+(?=.)/, '') + rest
+      const list = read(`[${text}]`, 'json')
+      assert.deepEqual(read(text, 'json'), list?.type === 'array' ? list.value[0] : undefined)
+    }),
+    {
+      seed: 2,
+      numRuns: 500,
+      examples: [
+        ['-', '0', ''],
+        ['', '9223372036854775808', ''],
+        ['', '1', 'e400'],
+      ],
+    },
+  )
+})
+
 test('what was read from any text is sent so that it is read as the same again', () => {
   fc.assert(
     fc.property(fc.json(), (text) => {
