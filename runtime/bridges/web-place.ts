@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { object, optional, required, text, whole } from '../config/fields.ts'
+import { checkedText, list, object, optional, required, text, whole } from '../config/fields.ts'
 import { secret } from '../config/secret.ts'
 import { listening } from '../transports/listening.ts'
 import { WebRoutes } from '../transports/web-routes.ts'
 import type { BridgeContext, WebSurface } from './bridge.ts'
+import { CertificateFiles, type CertificatePaths } from './certificate-files.ts'
 
 /** Options of bridges that answer HTTP or WebSockets: at the router's own port, or at one of their own. */
 export const webPlaceOptions = {
@@ -19,18 +19,29 @@ export const webPlaceOptions = {
     text({ description: 'Address to listen on, with a port of its own; all when left out.', fallback: '' }),
   ),
   tls: optional(
-    object('TLS, with a port of its own.', {
+    object('TLS, with a port of its own. Files that are renewed are taken up within a minute.', {
       cert: required(text({ description: 'File with the certificate chain, PEM.', fallback: '' })),
       key: required(text({ description: 'File with the private key, PEM.', fallback: '' })),
       passphrase: optional(secret({ description: 'Passphrase of an encrypted private key.' })),
     }),
   ),
+  hosts: list({
+    description:
+      'Names of this node that browsers may ask for without TLS, such as node.example.org. IP addresses, its host name, names without a dot and those below .local, .localhost, .internal and .home.arpa need not be listed.',
+    of: checkedText({
+      description: 'A name.',
+      fallback: '',
+      expected: 'a name such as node.example.org',
+      check: (value) =>
+        /^[\w-]+(?:\.[\w-]+)*$/.test(value) ? undefined : 'it has no scheme, port, path, wildcard or final dot',
+    }),
+  }),
 }
 
 export interface WebPlaceOptions {
   readonly listen: number
   readonly host: string | undefined
-  readonly tls: { readonly cert: string; readonly key: string; readonly passphrase: string | undefined } | undefined
+  readonly tls: CertificatePaths | undefined
 }
 
 /** What is wrong with a path for WebSockets there; undefined: nothing. */
@@ -51,7 +62,7 @@ const KEEP_ALIVE_MS = 5000
 
 /** Rejects with a ListenError that names port and remedy, or an error that names the file for TLS. */
 export async function openWebPlace(
-  { web, log }: Pick<BridgeContext, 'web' | 'log'>,
+  { web, log, clock, problem }: Pick<BridgeContext, 'web' | 'log' | 'clock' | 'problem'>,
   { listen, host, tls }: WebPlaceOptions,
 ): Promise<WebPlace> {
   if (listen === 0) {
@@ -60,7 +71,7 @@ export async function openWebPlace(
   }
   const routes = new WebRoutes()
   const sockets = new Set<Socket>()
-  const server = await createPlaceServer(tls, (request, response) => {
+  const { server, files } = await createPlaceServer(tls, (request, response) => {
     const route = routes.find((request.url ?? '').split('?', 1)[0])
     if (route !== undefined) {
       route(request, response, () => {})
@@ -83,10 +94,12 @@ export async function openWebPlace(
   await listening(server, { port: listen, host }, { port: 'listen', host: 'host' })
   // Such as too many open files: the next one may be accepted.
   server.on('error', (error) => log.warn('a connection could not be accepted', { port: listen, error: error.message }))
+  files?.watch(clock, (message) => problem('tls', message))
   return {
     surface: routes,
     port: listen,
     async stop() {
+      files?.stop()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const socket of sockets) socket.destroy()
       await closed
@@ -94,24 +107,16 @@ export async function openWebPlace(
   }
 }
 
-async function createPlaceServer(tls: WebPlaceOptions['tls'], onRequest: RequestListener): Promise<Server> {
+async function createPlaceServer(
+  tls: WebPlaceOptions['tls'],
+  onRequest: RequestListener,
+): Promise<{ server: Server; files: CertificateFiles | null }> {
   const settings = { keepAliveTimeout: KEEP_ALIVE_MS }
-  if (tls === undefined) return createServer(settings, onRequest)
-  const { cert, key, passphrase } = tls
-  const files = { cert: await readPem(cert), key: await readPem(key), passphrase }
+  if (tls === undefined) return { server: createServer(settings, onRequest), files: null }
   // Loaded only where it is used: it costs memory.
   const https = await import('node:https')
-  try {
-    return https.createServer({ ...settings, ...files }, onRequest)
-  } catch (error) {
-    throw new Error(`${cert} and ${key} cannot be used (${(error as Error).message}): check tls`)
-  }
-}
-
-async function readPem(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw new Error(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}): tls needs a readable PEM file`)
-  }
+  const server = https.createServer(settings, onRequest)
+  const files = new CertificateFiles(tls, (contents) => server.setSecureContext(contents))
+  await files.load()
+  return { server, files }
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
+import { hostname } from 'node:os'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
+import { pageProblem } from '../../runtime/bridges/page-trust.ts'
 import { parseConfig } from '../../runtime/config/load.ts'
 import { BridgeScene } from './bridge-scene.ts'
 import { freePort } from './free-port.ts'
@@ -11,6 +13,7 @@ const upgrade = (path: string) =>
   [
     `GET ${path} HTTP/1.1`,
     'Host: x',
+    'Origin: http://b',
     'Connection: Upgrade',
     'Upgrade: websocket',
     'Sec-WebSocket-Version: 13',
@@ -56,4 +59,40 @@ test('at the port of the router no bridge takes the paths of its own clients awa
     await read(kind, `path: ${path}, listen: 8080`)
     await read(kind, 'path: /other/')
   }
+})
+
+test('web pages may connect where neither a stranger nor his page has a hand in the name', () => {
+  const rules = { origins: [], hosts: ['node.example.org'], isGuarded: false }
+  const problem = (origin: string | undefined, host: string, more = {}, socket = {}) =>
+    pageProblem({ headers: { origin, host }, socket: socket as Socket }, { ...rules, ...more })
+  for (const [origin, host] of [
+    [undefined, 'evil.example'],
+    ['http://203.0.113.5', '203.0.113.5:7330'],
+    ['https://node.example.org', 'NODE.example.org:7330'],
+    [`http://${hostname()}:8080`, `${hostname()}:7330`],
+    ['http://localhost:5173', '192.168.1.20:7330'],
+    ['http://192.168.1.5', '192.168.1.20:7330'],
+    ['http://[fd00::5]:80', '192.168.1.20:7330'],
+    ['http://desk.local', '192.168.1.20:7330'],
+    ['http://desk', 'board.local'],
+    ['file://', '192.168.1.20'],
+    ['capacitor://localhost', '192.168.1.20'],
+  ] as const)
+    assert.equal(problem(origin, host), undefined, `${origin} at ${host}`)
+  for (const [origin, host] of [
+    ['http://evil.example', '192.168.1.20:7330'],
+    // Rebinding: its name leads to this node.
+    ['http://evil.example:7330', 'evil.example:7330'],
+    ['http://localhost.evil.example', '192.168.1.20:7330'],
+    ['http://192.168.1.5.evil.example', '192.168.1.20'],
+    ['http://203.0.113.5', '192.168.1.20:7330'],
+    ['null', '192.168.1.20:7330'],
+    ['http://', 'http://'],
+  ] as const)
+    assert.match(String(problem(origin, host)), /origins|hosts/, `${origin} at ${host}`)
+  const evil = ['http://evil.example', 'evil.example'] as const
+  assert.equal(problem(...evil, { isGuarded: true }), undefined, 'a stranger does not know the token')
+  assert.equal(problem(...evil, { origins: ['*'] }), undefined)
+  assert.equal(problem(...evil, {}, { encrypted: true }), undefined, 'the certificate has vouched for the name')
+  assert.match(String(problem('http://localhost', 'x', { origins: ['http://a'] })), /origins/)
 })

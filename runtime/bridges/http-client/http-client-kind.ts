@@ -13,8 +13,8 @@ import {
   whole,
 } from '../../config/fields.ts'
 import { secret } from '../../config/secret.ts'
+import { JsonPath } from '../../routes/json-path.ts'
 import { defineBridge } from '../bridge.ts'
-import { parseJsonPath } from './json-path.ts'
 
 const HOUR_MS = 3_600_000
 /** Whoever chooses addresses must not choose the host. */
@@ -106,10 +106,14 @@ const poll = object('A web server that is asked again and again.', {
     maxMs: 24 * HOUR_MS,
   }),
   select: checkedText({
-    description: 'Part of the answer, as a JSON path: $.emeters[0].power, or with [*] a list.',
+    description:
+      'Part of the answer, as a JSONPath without filters: $.emeters[0].power, or a list with *, slices, unions and "..".',
     fallback: '$',
     expected: 'a path such as $.emeters[0].power',
-    check: (value) => (typeof parseJsonPath(value) === 'string' ? (parseJsonPath(value) as string) : undefined),
+    check: (value) => {
+      const path = JsonPath.parse(value)
+      return typeof path === 'string' ? path : undefined
+    },
   }),
   address: optional(
     checkedText({

@@ -1,10 +1,10 @@
 import { addressProblem } from '../../../firmware-protocol/wire/address.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Timer } from '../../router/clock.ts'
+import { JsonPath } from '../../routes/json-path.ts'
 import type { BridgeContext } from '../bridge.ts'
 import { jsonFromValue, valueFromJson } from '../json-value.ts'
 import type { HttpClientOptions, PollOptions } from './http-client-kind.ts'
-import { type PathStep, parseJsonPath, selectPath } from './json-path.ts'
 import type { WebClient } from './web-client.ts'
 
 /** Signals of one answer that are taken; the rest is counted. */
@@ -21,7 +21,7 @@ export interface PollParts {
 export class Poll {
   private readonly options: PollOptions
   private readonly parts: PollParts
-  private readonly steps: readonly PathStep[]
+  private readonly path: JsonPath
   /** JSON by address, of what was set last. */
   private readonly last = new Map<string, string>()
   private tag: string | undefined
@@ -31,9 +31,10 @@ export class Poll {
   constructor(options: PollOptions, parts: PollParts) {
     this.options = options
     this.parts = parts
-    const steps = parseJsonPath(options.select)
-    // The configuration takes only paths that can be read.
-    this.steps = typeof steps === 'string' ? [] : steps
+    const path = JsonPath.parse(options.select)
+    // The configuration has checked it.
+    if (typeof path === 'string') throw new RangeError(`${options.select}: ${path}`)
+    this.path = path
   }
 
   start(): void {
@@ -81,8 +82,9 @@ export class Poll {
     const { address } = this.options
     const whole = valueFromJson(text)
     if (whole === undefined) throw new Error('the answer is not JSON')
-    const value = selectPath(whole, this.steps)
-    if (value === undefined) throw new Error(`the answer has nothing at ${this.options.select}`)
+    const found = this.path.select(whole)
+    if (found.length === 0 && this.path.isSingular) throw new Error(`the answer has nothing at ${this.options.select}`)
+    const value: Value = this.path.isSingular ? found[0] : { type: 'array', value: found }
     if (address !== undefined) this.set(address, value)
     else this.takeSignals(value)
   }

@@ -12,10 +12,15 @@ export class Cors {
     this.origins = origins
   }
 
+  /** Whether all pages may ask, or the one that the request comes from is named. */
+  lists({ headers: { origin } }: IncomingMessage): boolean {
+    return this.origins.includes('*') || (origin !== undefined && this.origins.includes(origin))
+  }
+
   /** Whether the request comes from a page that may see the answer, or from no page at all. */
-  allows({ headers }: IncomingMessage): boolean {
-    const { origin, host } = headers
-    if (origin === undefined || this.origins.includes('*') || this.origins.includes(origin)) return true
+  allows(request: IncomingMessage): boolean {
+    const { origin, host } = request.headers
+    if (origin === undefined || this.lists(request)) return true
     // As the page's own port; an opaque origin has none.
     return host !== undefined && origin.slice(origin.indexOf('//') + 2).toLowerCase() === host.toLowerCase()
   }

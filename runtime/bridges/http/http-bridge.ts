@@ -1,4 +1,5 @@
 import type { OpenBridge } from '../bridge.ts'
+import { ScopeTable } from '../scopes.ts'
 import { openWebPlace } from '../web-place.ts'
 import { collectionRoutes } from './collection-routes.ts'
 import { Cors } from './cors.ts'
@@ -13,7 +14,6 @@ import { RemovedParams } from './removed-params.ts'
 import { RequestHandler } from './request-handler.ts'
 import { RequestRate } from './request-rate.ts'
 import { RouteTable } from './route.ts'
-import { ScopeTable } from './scopes.ts'
 import { stateRoutes } from './state-routes.ts'
 import { upstreamRoutes } from './upstream-routes.ts'
 
@@ -49,6 +49,7 @@ export const openHttp: OpenBridge<HttpOptions> = async (context) => {
       ]),
     ),
     cors: new Cors(options.origins),
+    hosts: options.hosts,
     rate: new RequestRate(clock, options.requestsPerSecond, options.burst),
     scopes: new ScopeTable(options),
     maxBody: options.maxBody,

@@ -10,6 +10,7 @@ export type ErrorWord =
   | 'conflict'
   | 'too_large'
   | 'unsupported_type'
+  | 'misdirected'
   | 'rate_limit'
   | 'internal'
   | 'unavailable'
@@ -24,6 +25,7 @@ const STATUS: Record<ErrorWord, number> = {
   conflict: 409,
   too_large: 413,
   unsupported_type: 415,
+  misdirected: 421,
   rate_limit: 429,
   internal: 500,
   unavailable: 503,

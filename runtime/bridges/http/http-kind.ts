@@ -1,24 +1,7 @@
-import { patternProblem } from '../../../firmware-protocol/wire/address.ts'
-import { checkedText, flag, list, object, optional, required, text, type ValueOf, whole } from '../../config/fields.ts'
-import { secret } from '../../config/secret.ts'
+import { checkedText, flag, list, object, text, type ValueOf, whole } from '../../config/fields.ts'
 import { defineBridge } from '../bridge.ts'
+import { tokenOptions, tokenProblem } from '../scope-options.ts'
 import { webPlaceOptions } from '../web-place.ts'
-
-const patterns = (description: string) =>
-  list({
-    description,
-    of: checkedText({
-      description: 'An address pattern.',
-      fallback: '',
-      expected: 'an address pattern such as /lights/**',
-      check: patternProblem,
-    }),
-  })
-
-const scopes = {
-  read: patterns('What may be read.'),
-  write: patterns('What may be set and emitted.'),
-}
 
 const options = object('REST, Server-Sent Events and their OpenAPI description, below /v1 and /api.', {
   ...webPlaceOptions,
@@ -35,16 +18,7 @@ const options = object('REST, Server-Sent Events and their OpenAPI description, 
           : 'an origin is scheme, host and port, without a path',
     }),
   }),
-  tokens: list({
-    description:
-      'Who may do what, by the token that is shown (Authorization: Bearer, X-API-Key, or ?token= of events).',
-    of: object('A token and its scopes.', { token: required(secret({ description: 'The token.' })), ...scopes }),
-  }),
-  anonymous: optional(
-    object('What may be done without a token. Left out: everything when there are no tokens, nothing when there are.', {
-      ...scopes,
-    }),
-  ),
+  ...tokenOptions('Authorization: Bearer, X-API-Key, or ?token= of events'),
   requestsPerSecond: whole({
     description: 'Of one client; more are refused (429).',
     fallback: 50,
@@ -78,10 +52,7 @@ export const http = defineBridge<HttpOptions>({
   description: 'REST and Server-Sent Events.',
   namespace: '/http',
   options,
-  check: ({ tokens }) =>
-    tokens.some(({ token }, at) => tokens.findIndex((other) => other.token === token) !== at)
-      ? 'the same token is listed twice'
-      : undefined,
+  check: (given) => tokenProblem(given),
   takesRules: () => false,
   load: () => import('./http-bridge.ts').then(({ openHttp }) => openHttp),
 })

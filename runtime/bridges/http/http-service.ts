@@ -5,10 +5,10 @@ import type { Client } from '../../client/client.ts'
 import type { Clock } from '../../router/clock.ts'
 import { isReserved, RESERVED_REFUSAL } from '../../router/reserved.ts'
 import type { BridgeCounters } from '../bridge.ts'
+import { type Scopes, scopeRefusal } from '../scopes.ts'
 import { HttpError } from './http-error.ts'
 import type { LastingClient } from './lasting-client.ts'
 import type { RemovedParams } from './removed-params.ts'
-import type { Scopes } from './scopes.ts'
 
 export interface ServiceParts {
   readonly client: LastingClient
@@ -146,6 +146,6 @@ export class HttpService {
   }
 }
 
-function forbidden(what: string, address: string): HttpError {
-  return new HttpError('forbidden', `what was shown does not allow to ${what} ${address}`, address)
+function forbidden(what: 'read' | 'write', address: string): HttpError {
+  return new HttpError('forbidden', scopeRefusal(what, address), address)
 }

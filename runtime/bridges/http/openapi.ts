@@ -92,6 +92,7 @@ const FAILURES: Readonly<Record<number, string>> = {
   400: 'Not understood: an address, a pattern, a parameter or the body is wrong.',
   401: 'No token, or an unknown one.',
   403: 'Not allowed with this token, or for this web page.',
+  421: 'The node is not known by the name in Host.',
   429: 'Too many requests; Retry-After says when to come back.',
 }
 const FAILURES_OF_BODIES: Readonly<Record<number, string>> = {

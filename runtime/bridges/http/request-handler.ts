@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BridgeCounters } from '../bridge.ts'
+import { hostProblem } from '../page-trust.ts'
+import type { Scopes, ScopeTable } from '../scopes.ts'
 import type { Cors } from './cors.ts'
 import { HttpError, httpErrorOf } from './http-error.ts'
 import type { RequestRate } from './request-rate.ts'
 import type { Answer, Call, Method, Route, RouteTable } from './route.ts'
-import { type Scopes, type ScopeTable, shownToken } from './scopes.ts'
+import { admittedScopes, shownToken } from './shown-token.ts'
 import { jsonObject } from './value-form.ts'
 
 /** curl names the form type unless it is told otherwise. */
@@ -17,6 +19,8 @@ const EVENT_PATHS = /^\/v1\/events$|^\/api\/subscribe\//
 export interface HandlerParts {
   readonly table: RouteTable
   readonly cors: Cors
+  /** Names of this node. */
+  readonly hosts: readonly string[]
   readonly rate: RequestRate
   readonly scopes: ScopeTable
   readonly maxBody: number
@@ -45,6 +49,7 @@ export class RequestHandler {
     try {
       const query = new URLSearchParams(search)
       const scopes = this.admit(request, path, query)
+      if (scopes?.owner === undefined) this.checkHost(request)
       if (found === undefined)
         throw new HttpError('not_found', `there is nothing at ${path.slice(0, 200)}: see /v1/ for what there is`)
       const methods = methodsOf(found.routes)
@@ -62,7 +67,7 @@ export class RequestHandler {
         query,
         origin: originOf(request),
         headers: request.headers,
-        scopes: scopes ?? this.parts.scopes.of(tokenOf(request, path, query)),
+        scopes: scopes ?? admittedScopes(this.parts.scopes, tokenOf(request, path, query)),
         body: () => readBody(request, this.parts.maxBody),
         stream: () => {
           isTaken = true
@@ -90,16 +95,19 @@ export class RequestHandler {
     }
   }
 
+  /** Throws an HttpError for a name that may be a stranger's. Reading too: pages of one origin ask without saying so. */
+  private checkHost(request: IncomingMessage): void {
+    const { cors, hosts } = this.parts
+    const problem = cors.lists(request) ? undefined : hostProblem(request, hosts)
+    if (problem !== undefined) throw new HttpError('misdirected', problem)
+  }
+
   /** Counts the request for its client. Throws an HttpError when there were too many; preflights are not counted. */
   private admit(request: IncomingMessage, path: string, query: URLSearchParams): Scopes | undefined {
     if (request.method === 'OPTIONS') return undefined
     const { rate, scopes } = this.parts
-    let known: Scopes | undefined
-    try {
-      known = scopes.of(tokenOf(request, path, query))
-    } catch {
-      // Guesses count for the address that they come from.
-    }
+    // Guesses count for the address that they come from.
+    const known = scopes.find(tokenOf(request, path, query))
     const seconds = rate.take(known?.owner ?? request.socket.remoteAddress ?? '')
     if (seconds > 0)
       throw new HttpError('rate_limit', `too many requests: wait ${seconds} s`, undefined, {

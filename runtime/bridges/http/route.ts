@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Scopes } from '../scopes.ts'
 import type { SchemaName } from './schemas.ts'
-import type { Scopes } from './scopes.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 

@@ -33,6 +33,11 @@ export class EventMapping {
   }
 }
 
+/** For `MirrorGuard`: two nodes have the event in common, and addresses of their own. */
+export function mirrorKey(event: string | undefined): string {
+  return `socket.io ${event}`
+}
+
 /** One argument is its value, several are a list, none is Null; undefined: they cannot be a value. */
 export function valueOfArguments(args: readonly unknown[]): Value | undefined {
   if (args.length === 0) return NULL

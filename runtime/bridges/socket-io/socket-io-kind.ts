@@ -14,14 +14,18 @@ const namespaceName = (description: string, fallback: string) =>
   })
 
 const options = object('Socket.IO version 4.', {
-  ...webClientOptions,
+  ...webClientOptions('auth: {token}'),
   path: checkedText({
     description: 'Path of the protocol itself.',
     fallback: '/socket.io/',
     expected: 'a path such as /socket.io/',
     check: (value) => (/^\/\S*\/$/.test(value) ? undefined : 'it starts and ends with a slash'),
   }),
-  token: optional(secret({ description: 'What clients have to give as auth: {token}, and what a client gives.' })),
+  token: optional(
+    secret({
+      description: 'What clients have to give as auth: {token}, which allows everything; of a client: what it gives.',
+    }),
+  ),
   sioNamespaces: list({
     description: 'Socket.IO namespaces: those of a server, the first one of a client; none = just "/".',
     of: namespaceName('A namespace.', '/'),

@@ -4,14 +4,27 @@ import type { Delivery } from '../../client/subscription.ts'
 import { OwnWrites } from '../../routes/own-writes.ts'
 import type { BridgeCounters, Update } from '../bridge.ts'
 import { NULL } from '../json-value.ts'
+import { LastValues } from '../last-values.ts'
+import type { MirrorGuard } from '../mirror-guard.ts'
 import { OutboundQueue } from '../outbound-queue.ts'
-import { argumentOf, type EventMapping, valueOfArguments } from './event-mapping.ts'
+import { type Scopes, scopeRefusal } from '../scopes.ts'
+import { argumentOf, type EventMapping, mirrorKey, valueOfArguments } from './event-mapping.ts'
 
 const MAX_SUBSCRIPTIONS = 256
 /** Packets that wait in the library; more wait here, by their last values. */
 const HIGH_WATER_PACKETS = 64
 /** All that the router keeps usually, for a client that gets it at the beginning. */
 const MAX_WAITING = 16_384
+
+export interface PeerParts {
+  readonly socket: Socket
+  readonly client: Client
+  readonly mapping: EventMapping
+  readonly scopes: Scopes
+  readonly counters: BridgeCounters
+  readonly mirrors: MirrorGuard
+  onLoop(address: string): void
+}
 
 type Acknowledge = (answer: Readonly<Record<string, unknown>>) => void
 
@@ -35,24 +48,28 @@ export class SocketIoPeer {
   private readonly client: Client
   private readonly mapping: EventMapping
   private readonly counters: BridgeCounters
+  private readonly parts: PeerParts
   private readonly own = new OwnWrites<true>()
+  /** Of one that is told everything. */
+  private readonly last = new LastValues()
   private readonly rooms = new Map<string, { unsubscribe(): void }>()
   private readonly queue: OutboundQueue
   private everything: { unsubscribe(): void } | null = null
   private isChoosy = false
 
-  constructor(socket: Socket, client: Client, mapping: EventMapping, counters: BridgeCounters) {
-    this.socket = socket
-    this.client = client
-    this.mapping = mapping
-    this.counters = counters
-    this.queue = new OutboundQueue(() => counters.outDropped++, MAX_WAITING)
+  constructor(parts: PeerParts) {
+    this.parts = parts
+    this.socket = parts.socket
+    this.client = parts.client
+    this.mapping = parts.mapping
+    this.counters = parts.counters
+    this.queue = new OutboundQueue(() => this.counters.outDropped++, MAX_WAITING)
   }
 
   async begin(): Promise<void> {
     this.socket.conn.on('drain', () => this.drain())
     const subscription = await this.client.subscribe([`${this.mapping.base}/**`], (delivery) => {
-      if (!this.isChoosy) this.deliver(delivery)
+      if (!this.isChoosy && this.parts.scopes.canRead(delivery.address)) this.deliver(delivery)
     })
     if (this.isChoosy) subscription.unsubscribe()
     else this.everything = subscription
@@ -99,7 +116,13 @@ export class SocketIoPeer {
     const address = this.mapping.addressOf(event)
     const value = valueOfArguments(args)
     if (address === undefined || value === undefined) throw new Error(`the event ${event.slice(0, 50)} does not fit`)
-    if (this.mapping.signalOf(event) === 'param') return this.set(address, value)
+    this.checkWrite(address)
+    if (this.mapping.signalOf(event) === 'param') {
+      const { mirrors, onLoop } = this.parts
+      if (!mirrors.allows('server', mirrorKey(event), value, () => onLoop(address)))
+        throw new Error(`values go round in circles at ${address}: it rests for 5 s`)
+      return this.set(address, value)
+    }
     await this.client.publish({ address, signal: 'event', payload: value })
     return {}
   }
@@ -109,16 +132,20 @@ export class SocketIoPeer {
     const value = valueOfArguments(given === undefined ? [] : [given]) ?? NULL
     switch (name) {
       case 'set':
+        this.checkWrite(place)
         return this.set(place, value)
       case 'emit':
+        this.checkWrite(place)
         await this.client.publish({ address: place, signal: 'event', payload: value })
         return {}
       case 'get': {
+        if (!this.parts.scopes.canRead(place)) throw new Error(scopeRefusal('read', place))
         const param = await this.client.get(place)
         if (param === undefined) throw new Error(`there is nothing at ${place}`)
         return { value: argumentOf(param.value), revision: Number(param.revision ?? 0) }
       }
       case 'subscribe':
+        if (!this.parts.scopes.canReadAll(place)) throw new Error(scopeRefusal('read', place))
         await this.join(place)
         return {}
       case 'unsubscribe':
@@ -126,15 +153,21 @@ export class SocketIoPeer {
         this.rooms.delete(place)
         return {}
       case 'snapshot': {
-        const params = await this.client.snapshot(place)
-        return { state: Object.fromEntries(params.map(({ address, value: found }) => [address, argumentOf(found)])) }
+        const found = await this.client.snapshot(place)
+        const params = found.filter(({ address }) => this.parts.scopes.canRead(address))
+        return { state: Object.fromEntries(params.map(({ address, value: kept }) => [address, argumentOf(kept)])) }
       }
       default:
         throw new Error(`there is no clasp:${name}: there are set, emit, get, subscribe, unsubscribe and snapshot`)
     }
   }
 
+  private checkWrite(address: string): void {
+    if (!this.parts.scopes.canWrite(address)) throw new Error(scopeRefusal('write', address))
+  }
+
   private async set(address: string, value: Parameters<Client['set']>[1]): Promise<Record<string, unknown>> {
+    if (!this.isChoosy) this.last.note(address, value)
     this.own.expect(address, value, true)
     try {
       const { revision } = await this.client.set(address, value)
@@ -162,10 +195,23 @@ export class SocketIoPeer {
     }
   }
 
-  private deliver({ signal, address, value = NULL, isInitial, phase, id }: Delivery): void {
-    if (signal === 'param' && !isInitial && this.own.take(address, value) === true) return
+  private deliver(delivery: Delivery): void {
+    if (this.isOwn(delivery) || !(this.isChoosy || this.isNews(delivery))) return
+    const { signal, address, value = NULL, isInitial, phase, id } = delivery
     this.queue.push({ signal, address, value, isInitial, phase, id })
     this.drain()
+  }
+
+  private isOwn({ signal, address, value = NULL, isInitial }: Delivery): boolean {
+    return signal === 'param' && !isInitial && this.own.take(address, value) === true
+  }
+
+  /** One that it knows is not said again, or it would go round between nodes that are clients of each other. */
+  private isNews({ signal, address, value = NULL, isInitial }: Delivery): boolean {
+    if (signal !== 'param') return true
+    if (!this.last.isNews(address, value)) return false
+    if (!isInitial) this.parts.mirrors.told('server', mirrorKey(this.mapping.eventOf(address)), value)
+    return true
   }
 
   private get waitingPackets(): number {

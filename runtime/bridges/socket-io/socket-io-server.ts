@@ -1,7 +1,10 @@
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import { Server, type Socket } from 'socket.io'
+import { plainResponse } from '../../transports/websocket-handshake.ts'
 import type { BridgeContext, RunningBridge } from '../bridge.ts'
-import { isSameText } from '../same-text.ts'
+import { loopMessage } from '../mirror-guard.ts'
+import { pageProblem } from '../page-trust.ts'
+import { type Scopes, ScopeTable } from '../scopes.ts'
 import { openWebPlace } from '../web-place.ts'
 import { EventMapping } from './event-mapping.ts'
 import type { SocketIoOptions } from './socket-io-kind.ts'
@@ -15,6 +18,8 @@ const CLOSE_MS = 300
 /** Waits for clients. Rejects with an error that names port or path when somebody has it already. */
 export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Promise<RunningBridge> {
   const { options, counters } = context
+  const access = new ScopeTable(options, options.token)
+  const rules = { ...options, isGuarded: access.isGuarded }
   const place = await openWebPlace(context, options)
   // Never listens: it is what the library attaches to, and gets the requests of the path.
   const inner = createServer()
@@ -22,24 +27,23 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
     path: options.path,
     serveClient: false,
     maxHttpBufferSize: options.maxMessage,
-    cors: { origin: options.origins.length > 0 ? [...options.origins] : true },
-    allowRequest: (request, answer) => {
-      const { origin } = request.headers
-      const isListed = options.origins.length === 0 || (origin !== undefined && options.origins.includes(origin))
-      answer(isListed ? null : 'this origin is not listed', isListed)
-    },
+    // Pages that may not connect do not come as far as that.
+    cors: { origin: true },
   })
   // A client that polls is waited for when it is closed, half a minute usually, and a stop may not take so long.
   io.engine.on('connection', ({ transport }: { transport: { closeTimeout?: number } }) => {
     transport.closeTimeout = CLOSE_MS
   })
+  const admitted = new WeakMap<Socket, Scopes>()
   let count = 0
   const namespaces = options.sioNamespaces.length > 0 ? options.sioNamespaces : ['/']
   for (const name of namespaces) {
     const mapping = new EventMapping(context.namespace, name, options)
     const space = io.of(name)
     space.use((socket, next) => {
-      const problem = refusalOf(socket, options, count)
+      const scopes = access.find(shownToken(socket))
+      if (scopes !== undefined) admitted.set(socket, scopes)
+      const problem = guestProblem(scopes, options, count)
       if (problem === undefined) return next()
       counters.inDropped++
       context.problem('refused', `${socket.handshake.address}: ${problem}`)
@@ -48,20 +52,37 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
     space.on('connection', (socket) => {
       context.setPeers(++count)
       socket.once('disconnect', () => context.setPeers(--count))
-      serve(socket, mapping, context)
+      serve(socket, mapping, admitted.get(socket) as Scopes, context)
     })
+  }
+  const refusalOf = (request: IncomingMessage) => {
+    const problem = pageProblem(request, rules)
+    if (problem === undefined) return undefined
+    counters.inDropped++
+    context.problem('refused', `${request.socket.remoteAddress}: ${problem}`)
+    return problem
   }
   const giveUps: (() => void)[] = []
   try {
     giveUps.push(
+      // The library would check only the first request of a session.
       place.surface.route(options.path, (request, response, keepOpen) => {
+        const refusal = refusalOf(request)
+        if (refusal !== undefined) {
+          response.writeHead(403, { 'Content-Type': 'text/plain' }).end(`${refusal}\n`)
+          return
+        }
         // A poll is answered when there is something to say.
         keepOpen()
         inner.emit('request', request, response)
       }),
     )
     giveUps.push(
-      place.surface.upgrade(options.path, (request, socket, head) => inner.emit('upgrade', request, socket, head)),
+      place.surface.upgrade(options.path, (request, socket, head) => {
+        const refusal = refusalOf(request)
+        if (refusal === undefined) inner.emit('upgrade', request, socket, head)
+        else socket.end(plainResponse('403 Forbidden', refusal))
+      }),
     )
   } catch (error) {
     for (const giveUp of giveUps) giveUp()
@@ -78,18 +99,25 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
   }
 }
 
-function refusalOf(socket: Socket, { token, maxClients }: SocketIoOptions, count: number): string | undefined {
-  const { token: shown } = socket.handshake.auth
-  if (token !== undefined && !(typeof shown === 'string' && isSameText(shown, token)))
-    return 'auth: {token} is missing or wrong'
+function guestProblem(scopes: Scopes | undefined, { maxClients }: SocketIoOptions, count: number): string | undefined {
+  if (scopes === undefined) return 'auth: {token} is missing or wrong'
   return count >= maxClients ? 'there are too many clients' : undefined
 }
 
-function serve(socket: Socket, mapping: EventMapping, context: BridgeContext<SocketIoOptions>): void {
+function shownToken({ handshake }: Socket): string | undefined {
+  const { token } = handshake.auth
+  return typeof token === 'string' ? token : undefined
+}
+
+function serve(socket: Socket, mapping: EventMapping, scopes: Scopes, context: BridgeContext<SocketIoOptions>): void {
   const { counters } = context
   const opened = context.openClient(`${context.id} ${socket.handshake.address}`).then((client) => {
     void client.closed.then(() => socket.disconnect(true))
-    return { client, peer: new SocketIoPeer(socket, client, mapping, counters) }
+    const onLoop = (address: string) => context.problem('loop', loopMessage(address))
+    return {
+      client,
+      peer: new SocketIoPeer({ socket, client, mapping, scopes, counters, mirrors: context.mirrors, onLoop }),
+    }
   })
   let work: Promise<void> = opened.then(({ peer }) => peer.begin()).catch(() => void socket.disconnect(true))
   let pending = 0

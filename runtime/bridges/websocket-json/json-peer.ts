@@ -7,9 +7,10 @@ import { OwnWrites } from '../../routes/own-writes.ts'
 import { NULL } from '../json-value.ts'
 import { LastValues } from '../last-values.ts'
 import type { MirrorGuard } from '../mirror-guard.ts'
-import { isSameText } from '../same-text.ts'
+import type { Scopes, ScopeTable } from '../scopes.ts'
 import type { MessageCodec, Outgoing } from './json-codec.ts'
 import { type JsonRequest, readRequest } from './json-request.ts'
+import { scopeProblem } from './scope-problem.ts'
 
 const MAX_SUBSCRIPTIONS = 256
 const SNAPSHOT_PARAMS = 500
@@ -18,10 +19,9 @@ export interface PeerParts {
   readonly client: Client
   readonly namespace: string
   readonly codec: MessageCodec
-  /** Undefined: nobody has to show one. */
-  readonly token: string | undefined
-  /** Already shown, with the request that opened the WebSocket. */
-  readonly isTrusted: boolean
+  readonly access: ScopeTable
+  /** The token of the request that opened the WebSocket. */
+  readonly shown: string | undefined
   readonly mirrors: MirrorGuard
   send(message: string | Uint8Array, key?: string): void
   /** Resolves when an answer would not have to wait behind others. */
@@ -42,26 +42,29 @@ export class JsonPeer {
   private readonly last = new LastValues()
   private readonly patterns = new Map<string, { unsubscribe(): void }>()
   private everything: { unsubscribe(): void } | null = null
-  private isTrusted: boolean
+  /** Undefined: it has to show a token first. */
+  private scopes: Scopes | undefined
   /** It has subscribed once, and gets what it asked for and nothing else. */
   private isChoosy = false
 
   constructor(parts: PeerParts) {
     this.parts = parts
-    this.isTrusted = parts.isTrusted || parts.token === undefined
+    // With a wrong token as without one: it may show another.
+    this.scopes = parts.access.find(parts.shown) ?? parts.access.find(undefined)
   }
 
-  /** Whether it has shown the token, where there is one. */
+  /** Whether it has shown a token, where that has to be. */
   get isWelcome(): boolean {
-    return this.isTrusted
+    return this.scopes !== undefined
   }
 
   /** Until it subscribes to something, it gets all below the namespace in the plain form. */
   async begin(): Promise<void> {
-    if (!this.isTrusted || this.isChoosy) return
+    if (this.scopes === undefined || this.isChoosy || this.everything !== null) return
     const pattern = `${this.parts.namespace}/**`
     const subscription = await this.parts.client.subscribe([pattern], (delivery) => {
-      if (!this.isChoosy && !this.isOwn(delivery) && this.isNews(delivery))
+      const mayHear = !this.isChoosy && this.scopes?.canRead(delivery.address)
+      if (mayHear && !this.isOwn(delivery) && this.isNews(delivery))
         this.tell(
           [
             ['address', delivery.address],
@@ -95,8 +98,13 @@ export class JsonPeer {
 
   private async guarded(request: JsonRequest): Promise<void> {
     const id = 'id' in request ? request.id : undefined
-    if (!this.isTrusted && request.type !== 'auth') {
+    if (this.scopes === undefined && request.type !== 'auth') {
       this.refuse(id, request.type, 'say who you are first: {"type":"auth","token":"…"}', 401)
+      return
+    }
+    const problem = this.scopes && scopeProblem(request, this.scopes, this.parts.namespace)
+    if (problem !== undefined) {
+      this.refuse(id, request.type, problem, 403)
       return
     }
     try {
@@ -210,7 +218,8 @@ export class JsonPeer {
   }
 
   private async snapshot(pattern: string, id: Value | undefined): Promise<void> {
-    const params = await this.parts.client.snapshot(pattern)
+    const found = await this.parts.client.snapshot(pattern)
+    const params = found.filter(({ address }) => this.scopes?.canRead(address))
     for (let at = 0; at === 0 || at < params.length; at += SNAPSHOT_PARAMS) {
       await this.parts.room()
       const some = params.slice(at, at + SNAPSHOT_PARAMS).map(({ address, value }) => [address, value] as const)
@@ -223,12 +232,13 @@ export class JsonPeer {
   }
 
   private async authenticate(token: string, id: Value | undefined): Promise<void> {
-    if (!this.isTrusted && !isSameText(token, this.parts.token ?? '')) {
+    const scopes = this.parts.access.find(token)
+    if (scopes === undefined) {
       this.parts.onRefused()
       this.parts.close(1008, 'this is not the token')
       return
     }
-    this.isTrusted = true
+    this.scopes = scopes
     this.answer('ack', id, [])
     await this.begin()
   }

@@ -1,9 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { plainResponse } from '../../transports/websocket-handshake.ts'
 import type { BridgeContext, RunningBridge } from '../bridge.ts'
 import { loopMessage } from '../mirror-guard.ts'
-import { isSameText } from '../same-text.ts'
+import { type PageRules, pageProblem } from '../page-trust.ts'
+import { ScopeTable } from '../scopes.ts'
 import { openWebPlace } from '../web-place.ts'
 import { jsonCodec, messagePackCodec } from './json-codec.ts'
 import { JsonPeer } from './json-peer.ts'
@@ -20,6 +22,8 @@ const RESUME_AT = 32
 /** Waits for clients at a path. Rejects with an error that names port or path when somebody has it already. */
 export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): Promise<RunningBridge> {
   const { options, counters } = context
+  const access = new ScopeTable(options, options.token)
+  const rules = { ...options, isGuarded: access.isGuarded }
   const peers = new Set<WebSocket>()
   const server = new WebSocketServer({
     noServer: true,
@@ -29,11 +33,11 @@ export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): P
   })
   const place = await openWebPlace(context, options)
   const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    const refusal = refusalOf(request, options, peers.size)
+    const refusal = refusalOf(request, rules, peers.size)
     if (refusal !== undefined) {
       counters.inDropped++
-      context.problem('refused', `${request.socket.remoteAddress}: ${refusal}`)
-      socket.end(`HTTP/1.1 ${refusal}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`)
+      context.problem('refused', `${request.socket.remoteAddress}: ${refusal.reason}`)
+      socket.end(plainResponse(refusal.status, refusal.reason))
       return
     }
     server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -43,7 +47,7 @@ export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): P
         peers.delete(webSocket)
         context.setPeers(peers.size)
       })
-      serve(webSocket, request, context)
+      serve(webSocket, request, access, context)
     })
   }
   let giveUp: () => void
@@ -64,19 +68,25 @@ export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): P
   }
 }
 
-/** As a status line; undefined: it is welcome. */
+/** Undefined: it is welcome. */
 function refusalOf(
   request: IncomingMessage,
-  { origins, maxClients }: WebsocketJsonOptions,
+  rules: PageRules & Pick<WebsocketJsonOptions, 'maxClients'>,
   count: number,
-): string | undefined {
-  const { origin } = request.headers
-  if (origins.length > 0 && (origin === undefined || !origins.includes(origin))) return '403 Forbidden'
-  return count >= maxClients ? '503 Service Unavailable' : undefined
+): { status: string; reason: string } | undefined {
+  const reason = pageProblem(request, rules)
+  if (reason !== undefined) return { status: '403 Forbidden', reason }
+  if (count < rules.maxClients) return undefined
+  return { status: '503 Service Unavailable', reason: `there are ${count} clients already (maxClients)` }
 }
 
-function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeContext<WebsocketJsonOptions>): void {
-  const { counters, clock, options, namespace } = context
+function serve(
+  webSocket: WebSocket,
+  request: IncomingMessage,
+  access: ScopeTable,
+  context: BridgeContext<WebsocketJsonOptions>,
+): void {
+  const { counters, clock, namespace } = context
   const socket = new PacedSocket(webSocket, clock, () => counters.outDropped++)
   const codec = webSocket.protocol === 'clasp-msgpack' ? messagePackCodec : jsonCodec
   // Whatever it sends before the router has said hello waits for it, and then each for the one before.
@@ -87,8 +97,8 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
       client,
       namespace,
       codec,
-      token: options.token,
-      isTrusted: options.token !== undefined && isShown(request, options.token),
+      access,
+      shown: shownToken(request),
       send: (message, key) => {
         if (webSocket.readyState === webSocket.OPEN) socket.send(message, key)
       },
@@ -143,10 +153,9 @@ function serve(webSocket: WebSocket, request: IncomingMessage, context: BridgeCo
   })
 }
 
-function isShown({ headers, url = '' }: IncomingMessage, token: string): boolean {
+function shownToken({ headers, url = '' }: IncomingMessage): string | undefined {
   const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
-  const shown = bearer ?? new URL(url, 'http://router').searchParams.get('token')
-  return shown !== null && isSameText(shown, token)
+  return bearer ?? new URL(url, 'http://router').searchParams.get('token') ?? undefined
 }
 
 /** Says goodbye; who does not answer within a second is cut off. */

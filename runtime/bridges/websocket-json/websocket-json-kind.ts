@@ -3,17 +3,17 @@ import { secret } from '../../config/secret.ts'
 import { defineBridge } from '../bridge.ts'
 import { isWebClient, webClientOptions, webClientProblem } from '../web-client-options.ts'
 
+const HOW = '?token=, Authorization: Bearer, or auth'
+
 const options = object('WebSockets that speak JSON or MessagePack instead of CLASP.', {
-  ...webClientOptions,
+  ...webClientOptions(HOW),
   path: checkedText({
     description: 'Of a server: where it answers.',
     fallback: '/json',
     expected: 'a path such as /json',
     check: (value) => (value.startsWith('/') ? undefined : 'a path starts with a slash'),
   }),
-  token: optional(
-    secret({ description: 'Of a server: what clients have to give (?token=, Authorization: Bearer, or auth).' }),
-  ),
+  token: optional(secret({ description: `Of a server: what clients have to give (${HOW}); it allows everything.` })),
   url: optional(
     checkedText({
       description: 'Of a client: the server.',

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { isLocal } from '../../../runtime/bridges/http-client/guarded-address.ts'
-import { parseJsonPath, selectPath } from '../../../runtime/bridges/http-client/json-path.ts'
-import { valueFromJson } from '../../../runtime/bridges/json-value.ts'
+import { jsonFromValue } from '../../../runtime/bridges/json-value.ts'
 import { parseConfig } from '../../../runtime/config/load.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
@@ -73,7 +72,7 @@ test('what fails for the moment is tried again, later and later; what is refused
   const scene = await BridgeScene.start(
     t,
     bridge(`
-    webhooks: [{match: /again, url: "${at}/again"}, {match: /refused, url: "${at}/refused"}]
+    webhooks: [{match: /again, url: "${at}/again", timeout: 60s}, {match: /refused, url: "${at}/refused", timeout: 60s}]
     `),
     { clock },
   )
@@ -108,12 +107,14 @@ test('a server that does not answer costs a bounded queue, and gets the last val
     bridge(`
     webhooks: [{match: /p/*, url: "http://127.0.0.1:${server.port}/", body: value}]
     `),
+    // It stands still, so that nobody waits too long.
+    { clock: new SteppedClock() },
   )
   await scene.set('/p/first', f64(0))
   await until(() => held.length === 1, 'the first')
-  for (let i = 1; i <= 2000; i++) await scene.set('/p/x', f64(i))
-  for (let i = 0; i < 1100; i++) await scene.event('/p/e', { type: 'null' })
-  assert.equal(scene.report('web').outDropped, 77)
+  for (let i = 1; i <= 2000; i++) void scene.set('/p/x', f64(i))
+  for (let i = 0; i < 1100; i++) void scene.event('/p/e', { type: 'null' })
+  await until(() => scene.report('web').outDropped === 77, 'as many events as are too many')
   held[0]()
   await until(() => server.got.length > 1, 'the next')
   assert.equal(server.got[1].body, '2000')
@@ -223,21 +224,22 @@ test('no request outlives the bridge', async (t) => {
   await until(() => closed === 1, 'its end')
 })
 
-test('paths select what is there', () => {
-  const value = valueFromJson(`{"a":{"b c":[1,{"d":2},{"d":3}]},"k-1":null}`) as Value
-  const select = (path: string) => {
-    const steps = parseJsonPath(path)
-    return typeof steps === 'string' ? steps : selectPath(value, steps)
+test('a poll takes one part, or a list of all that fit', async (t) => {
+  const server = await WebServer.start(t, (_, response) => response.end('{"a":{"b c":[1,{"d":2},{"d":3}]},"k-1":null}'))
+  const wanted: Record<string, unknown> = {
+    "$.a['b c'][0]": 1,
+    'a["b c"][-1].d': 3,
+    '$.k-1': null,
+    "$.a['b c'][*].d": [2, 3],
+    '$..d': [2, 3],
+    '$.none[*]': [],
   }
-  const i64 = (number: number) => ({ type: 'i64', value: number })
-  assert.deepEqual(select(`$.a['b c'][0]`), i64(1))
-  assert.deepEqual(select('a["b c"][-1].d'), i64(3))
-  assert.deepEqual(select(`$.a['b c'][*].d`), { type: 'array', value: [i64(2), i64(3)] })
-  assert.deepEqual(select('$.k-1'), { type: 'null' })
-  assert.deepEqual(select('$'), value)
-  assert.equal(select('$.a.x[0]'), undefined)
-  assert.match(String(select('$..a')), /not understood/)
-  assert.match(String(select('$.a[?(@.x)]')), /not understood/)
+  const polls = Object.keys(wanted).map(
+    (path, at) => `    - {url: "http://127.0.0.1:${server.port}/", select: ${JSON.stringify(path)}, address: /p/${at}}`,
+  )
+  const scene = await BridgeScene.start(t, bridge(`\n    polls:\n${polls.join('\n')}\n`))
+  for (const [at, [path, value]] of Object.entries(wanted).entries())
+    assert.equal(jsonFromValue(await scene.untilParam(`/p/${at}`)), JSON.stringify(value), path)
 })
 
 test('the configuration refuses webhooks whose host anybody could choose, and paths that cannot be read', async () => {
@@ -252,7 +254,7 @@ test('the configuration refuses webhooks whose host anybody could choose, and pa
   assert.equal(await problemsOf('webhooks: [{match: /a, url: "http://host:80{address}"}]'), '')
   for (const url of ['http://{seg1}/', 'http://host{seg1}', 'http://host.{text}/', 'ftp://host/', 'http://host:99999/'])
     assert.match(await problemsOf(`webhooks: [{match: /a, url: "${url}"}]`), /without placeholders/, url)
-  assert.match(await problemsOf('polls: [{url: "http://host/", select: "$..x"}]'), /not understood/)
+  assert.match(await problemsOf('polls: [{url: "http://host/", select: "$.a[?(@.x)]"}]'), /no step of a path/)
   assert.match(await problemsOf('allowLocal: true'), /neither webhooks nor polls/)
 })
 

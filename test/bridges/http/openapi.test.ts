@@ -69,8 +69,8 @@ test('the OpenAPI description names what there is, and all that it names answers
 })
 
 test('the page for people has links, examples and no script, whatever host was asked for', async (t) => {
-  const { port } = await startHttp(t)
-  const { text, headers } = await ask(port, '/v1/', { headers: { host: '"><script>x</script>' } })
+  const { port } = await startHttp(t, ', tokens: [{token: a, read: ["/**"]}]')
+  const { text, headers } = await ask(port, '/v1/', { headers: { host: '"><script>x</script>', 'x-api-key': 'a' } })
   assert.equal(headers['content-type'], 'text/html; charset=utf-8')
   assert.match(text, /href="\/v1\/openapi.json"/)
   assert.doesNotMatch(text, /<script/)

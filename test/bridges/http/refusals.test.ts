@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { hostname } from 'node:os'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
@@ -68,9 +69,38 @@ test('pages of other origins read and write when they are listed, and cannot wri
   assert.equal((await put(`http://127.0.0.1:${port}`)).status, 200, 'its own page')
 })
 
+test('a name that a stranger may have made for this node is not answered, unless it is listed or a token is shown', async (t) => {
+  const { go, port, scene } = await startHttp(
+    t,
+    ', hosts: [Node.example.org], tokens: [{token: a, write: ["/**"]}], anonymous: {read: ["/**"], write: ["/**"]}',
+  )
+  const put = (host: string, headers: Record<string, string> = {}) =>
+    go('/v1/state/x', { method: 'PUT', body: '1', headers: { host, ...headers } })
+  // As the page of a rebound name asks: it is of the same origin.
+  const evil = `evil.example:${port}`
+  const refused = await put(evil, { origin: `http://${evil}` })
+  assert.deepEqual([refused.status, errorOf(refused).code], [421, 'misdirected'])
+  assert.match(errorOf(refused).message, /evil\.example.*hosts/)
+  assert.equal((await go('/v1/snapshot', { headers: { host: evil } })).status, 421, 'reading needs no origin')
+  assert.equal((await put('<script>')).status, 421)
+  assert.equal(scene.param('/x'), undefined)
+  assert.equal((await put(evil, { 'x-api-key': 'a' })).status, 200)
+  for (const host of [
+    '192.0.2.7',
+    '[2001:db8::1]:80',
+    'localhost',
+    'board:7330',
+    'board.local',
+    hostname(),
+    'node.example.org',
+  ])
+    assert.equal((await put(host, { origin: `http://${host}` })).status, 200, host)
+})
+
 test('with "*" every page may ask, without credentials', async (t) => {
   const { go } = await startHttp(t, ', origins: ["*"]')
-  const { headers } = await go('/v1/health', { headers: { origin: 'null' } })
+  const { status, headers } = await go('/v1/health', { headers: { origin: 'null', host: 'any.example' } })
+  assert.equal(status, 200)
   assert.equal(headers['access-control-allow-origin'], '*')
   assert.equal(headers['access-control-allow-credentials'], undefined)
 })

@@ -1,8 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import { covers, Pattern } from '../../../firmware-protocol/wire/pattern.ts'
-import { isSameText } from '../same-text.ts'
-import { HttpError } from './http-error.ts'
-import type { HttpOptions } from './http-kind.ts'
+import { covers, Pattern } from '../../firmware-protocol/wire/pattern.ts'
+import { isSameText } from './same-text.ts'
+import type { TokenOptions } from './scope-options.ts'
 
 interface Grant {
   readonly read: readonly string[]
@@ -12,7 +10,7 @@ interface Grant {
 const EVERYTHING: Grant = { read: ['/**'], write: ['/**'] }
 const NOTHING: Grant = { read: [], write: [] }
 
-/** What a request may do. */
+/** What a peer may do. */
 export class Scopes {
   /** Of the token, for limits; undefined: no token was shown. */
   readonly owner: string | undefined
@@ -49,34 +47,31 @@ function compile(patterns: readonly string[]): Pattern[] {
 
 /** Scopes by token, from the configuration of the bridge. */
 export class ScopeTable {
+  /** Nothing goes without a token. */
+  readonly isGuarded: boolean
   private readonly entries: readonly { readonly token: string; readonly scopes: Scopes }[]
   private readonly anonymous: Scopes
 
-  constructor({ tokens, anonymous }: Pick<HttpOptions, 'tokens' | 'anonymous'>) {
-    this.entries = tokens.map(({ token, ...grant }, at) => ({ token, scopes: new Scopes(`token ${at}`, grant) }))
-    this.anonymous = new Scopes(undefined, anonymous ?? (tokens.length === 0 ? EVERYTHING : NOTHING))
+  /** `master`: a token that allows everything. */
+  constructor({ tokens, anonymous }: TokenOptions, master?: string) {
+    const all = master === undefined ? tokens : [...tokens, { token: master, ...EVERYTHING }]
+    this.entries = all.map(({ token, ...grant }, at) => ({ token, scopes: new Scopes(`token ${at}`, grant) }))
+    this.anonymous = new Scopes(undefined, anonymous ?? (all.length === 0 ? EVERYTHING : NOTHING))
+    this.isGuarded = !this.anonymous.mayAnything
   }
 
-  /** Throws an HttpError for a token that is not listed, and without one when nothing is allowed then. */
-  of(shown: string | undefined): Scopes {
+  /** Undefined: nothing is allowed, because the token is not known, or there is none and has to be. */
+  find(shown: string | undefined): Scopes | undefined {
     // Where there are no tokens, clients that always send one are as welcome as others.
     const scopes =
       shown === undefined || this.entries.length === 0
         ? this.anonymous
         : this.entries.find(({ token }) => isSameText(shown, token))?.scopes
-    if (scopes?.mayAnything) return scopes
-    const message =
-      shown === undefined ? 'a token is needed: Authorization: Bearer <token>' : 'this token is not known here'
-    throw new HttpError('unauthorized', message, undefined, { 'WWW-Authenticate': 'Bearer realm="clasp"' })
+    return scopes?.mayAnything ? scopes : undefined
   }
 }
 
-/** The token of a request: Bearer, X-API-Key, or the password of Basic. */
-export function shownToken({ authorization, 'x-api-key': key }: IncomingHttpHeaders): string | undefined {
-  if (typeof key === 'string') return key
-  const [, scheme = '', rest = ''] = /^(\w+) +(\S+) *$/.exec(authorization ?? '') ?? []
-  if (scheme.toLowerCase() === 'bearer') return rest
-  if (scheme.toLowerCase() !== 'basic') return authorization === undefined ? undefined : ''
-  const pair = Buffer.from(rest, 'base64').toString('utf8')
-  return pair.slice(pair.indexOf(':') + 1)
+/** For whoever asked. */
+export function scopeRefusal(what: 'read' | 'write', address: string): string {
+  return `what was shown does not allow to ${what} ${address}`
 }
