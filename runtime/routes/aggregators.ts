@@ -31,9 +31,11 @@ export interface Aggregator {
   readonly windowMs: number
 }
 
-/** `type`, `windowSize`, `windowMs`. */
-export function readAggregator(settings: Settings): Aggregator {
-  const type = settings.choice('type', aggregatorTypes)
+/** `windowSize`, `windowMs`, and `type` where that is not known. */
+export function readAggregator(
+  settings: Settings,
+  type: AggregatorType = settings.choice('type', aggregatorTypes),
+): Aggregator {
   const isMoving = type === 'moving_average'
   const windowSize = settings.number('windowSize', WINDOW_SIZE, { isWhole: true, min: 1, max: MAX_WINDOW_SIZE })
   if (isMoving && !settings.has('windowSize') && !settings.has('windowMs')) {
@@ -69,11 +71,17 @@ export function aggregate(type: AggregatorType, samples: readonly Sample[]): num
     case 'moving_average':
       return mean(samples)
     case 'sum':
-      return samples.reduce((sum, { value }) => sum + value, 0)
-    case 'min':
-      return samples.reduce((least, { value }) => Math.min(least, value), Number.POSITIVE_INFINITY)
-    case 'max':
-      return samples.reduce((most, { value }) => Math.max(most, value), Number.NEGATIVE_INFINITY)
+      return sum(samples)
+    case 'min': {
+      let least = Number.POSITIVE_INFINITY
+      for (const { value } of samples) if (value < least) least = value
+      return least
+    }
+    case 'max': {
+      let most = Number.NEGATIVE_INFINITY
+      for (const { value } of samples) if (value > most) most = value
+      return most
+    }
     case 'latest':
       return last.value
     case 'first':
@@ -87,14 +95,24 @@ export function aggregate(type: AggregatorType, samples: readonly Sample[]): num
     }
     case 'std_dev': {
       const middle = mean(samples)
-      return Math.sqrt(samples.reduce((sum, { value }) => sum + (value - middle) ** 2, 0) / samples.length)
+      let squares = 0
+      for (const { value } of samples) squares += (value - middle) ** 2
+      return Math.sqrt(squares / samples.length)
     }
   }
 }
 
+function sum(samples: readonly Sample[]): number {
+  let total = 0
+  for (const { value } of samples) total += value
+  return total
+}
+
 /** Divided before they are added, where the sum would be too large. */
 function mean(samples: readonly Sample[]): number {
-  const sum = samples.reduce((total, { value }) => total + value, 0)
-  if (Number.isFinite(sum)) return sum / samples.length
-  return samples.reduce((total, { value }) => total + value / samples.length, 0)
+  const total = sum(samples)
+  if (Number.isFinite(total)) return total / samples.length
+  let middle = 0
+  for (const { value } of samples) middle += value / samples.length
+  return middle
 }

@@ -3,7 +3,7 @@ import type { Ttl } from '../../firmware-protocol/wire/message.ts'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import { parseDuration } from '../config/duration.ts'
 import type { SourceNode } from '../config/fields.ts'
-import type { Problem } from '../config/problem.ts'
+import { type Problem, problemAt, shown } from '../config/problem.ts'
 import { AddressMatch } from './address-match.ts'
 import { AddressTemplate } from './address-template.ts'
 import { readAggregator } from './aggregators.ts'
@@ -26,6 +26,8 @@ export interface CompiledRule {
 
 const SIGNALS = ['keep', 'param', 'event', 'stream', 'gesture'] as const
 const MAX_JOINED = 64
+/** In addresses they are escaped: such a match would never hear of anything. */
+const MQTT_WILDCARD = /\/([#+])(?=\/|$)/
 const identity: Step = numericStep((number) => number)
 
 /** What a rule does with values that are on their way, whichever it is. */
@@ -46,11 +48,11 @@ interface Course {
 /** Compiles one rule (bridges.md §18.2); undefined when it is wrong, which is told by problems then. */
 export function compileRule(node: SourceNode, problems: Problem[]): CompiledRule | undefined {
   const before = problems.length
-  const settings = new Settings(node, problems)
   if (node.entries() === undefined) {
-    settings.problem(node, 'this is no rule', 'expected match, to and what is to be done')
+    problems.push(problemAt(node, `${node.path}: this is no rule`, 'expected match, to and what is to be done'))
     return undefined
   }
+  const settings = new Settings(node, problems)
   const direction = settings.choice('direction', ['in', 'out', 'both'], 'in')
   const isEnabled = settings.flag('enabled', true)
   const course = readCourse(settings)
@@ -59,6 +61,9 @@ export function compileRule(node: SourceNode, problems: Problem[]): CompiledRule
   const steps = transform === undefined ? [] : readSteps(transform, problems)
   const reverse = settings.source('reverse')
   const back = reverse === undefined ? undefined : readSteps(reverse, problems)
+  if (reverse !== undefined && direction !== 'both') {
+    settings.problem(reverse, 'it has no effect', 'add direction: both, or leave it out')
+  }
   const pacing = readPacing(settings)
   settings.finish()
   if (problems.length > before || course === undefined) return undefined
@@ -83,6 +88,9 @@ function readTreatment(settings: Settings): Treatment {
   const when = settings.source('when')
   const onError = settings.choice('onError', ['pass', 'drop', 'default'], 'pass')
   const given = settings.source('default')
+  if (given !== undefined && !settings.has('onError')) {
+    settings.problem(given, 'it has no effect', 'add onError: default, or leave it out')
+  }
   return {
     name: settings.text('id', settings.node.path),
     when: when === undefined ? null : readCondition(when, settings.problems),
@@ -120,7 +128,7 @@ function readCourse(settings: Settings): Course | undefined {
   const joined = settings.has('join')
   const aggregated = settings.source('aggregate')
   // As its own match and to, or those of the rule.
-  const place = aggregated === undefined ? settings : new Settings(aggregated, settings.problems)
+  const place = aggregated === undefined ? settings : new Settings(aggregated, settings.problems, 'type')
   const first = aggregated === undefined ? null : readCrossAggregate(place)
   if (joined) return readJoin(settings)
   const match = readMatch(place.has('match') ? place : settings)
@@ -188,18 +196,24 @@ function readJoin(settings: Settings): Course | undefined {
 }
 
 function readMatch(settings: Settings): AddressMatch | undefined {
-  const text = settings.text('match')
-  if (!settings.has('match')) return undefined
-  const match = AddressMatch.parse(text)
-  if (match instanceof AddressMatch) return match
-  settings.problem(settings.source('match') ?? settings.node, match, 'expected a pattern such as /osc/*/fader{1-8}')
+  const node = settings.source('match')
+  if (node === undefined) {
+    settings.problem(settings.node, 'match is missing', 'add the addresses that it reads, such as /osc/*/fader{1-8}')
+    return undefined
+  }
+  const match = typeof node.value === 'string' ? AddressMatch.parse(node.value) : `${shown(node.value)} is no text`
+  const foreign = typeof node.value === 'string' ? MQTT_WILDCARD.exec(node.value)?.[1] : undefined
+  if (match instanceof AddressMatch && foreign === undefined) return match
+  if (match instanceof AddressMatch)
+    settings.problem(node, `${foreign} is no wildcard`, 'use * for a segment, ** for any')
+  else settings.problem(node, match, 'expected a pattern such as /osc/*/fader{1-8}')
   return undefined
 }
 
 function readTarget(settings: Settings, captures: number): AddressTemplate | undefined {
   const node = settings.source('to')
   if (node !== undefined) return readTemplate(settings, node, captures)
-  settings.problem(settings.node, 'to is missing', 'add the address that gets the value')
+  settings.problem(settings.node, 'to is missing', 'add the address that gets the value, such as /mix/ch/$1/level')
   return undefined
 }
 

@@ -1,5 +1,6 @@
 import type { SourceNode } from '../config/fields.ts'
 import type { Problem } from '../config/problem.ts'
+import { isReserved, RESERVED_REFUSAL } from '../router/reserved.ts'
 import { compileRule } from './compile-rule.ts'
 import { patternsOverlap } from './pattern-overlap.ts'
 import type { CompiledRules, Rule } from './rule.ts'
@@ -35,6 +36,7 @@ export function compileRules(node: SourceNode, place: RulesPlace, problems: Prob
     if (rule === undefined) continue
     const { direction, isEnabled, forward, backward } = rule
     if (place === 'routes') checkRoute(item, direction, forward, problems)
+    if (place === 'routes' || direction !== 'out') checkReserved(item, forward, problems)
     if (!isEnabled) continue
     lists[direction === 'out' ? 'out' : 'in'].push(forward)
     lists.forward.push(forward)
@@ -56,6 +58,13 @@ function checkRoute(node: SourceNode, direction: string, rule: Rule, problems: P
   if (circle === undefined) return
   const message = `${path}: what it writes to ${circle} matches what it reads, ${rule.matcher.patterns.join(', ')}`
   problems.push({ line, column, message, remedy: 'write to addresses that it does not read' })
+}
+
+function checkReserved({ line, column, path }: SourceNode, { targetPatterns }: Rule, problems: Problem[]): void {
+  const reserved = targetPatterns.find(isReserved)
+  if (reserved === undefined) return
+  const message = `${path}: it writes to ${reserved}: ${RESERVED_REFUSAL.message}`
+  problems.push({ line, column, message, remedy: 'write to other addresses' })
 }
 
 /** A pattern is looser than ranges like {1-8}; an address can be tried. */

@@ -35,6 +35,14 @@ export class JsonPath {
     return problem ?? new JsonPath(parser.selections)
   }
 
+  /** Whether it can find one value at most (a singular query, RFC 9535 §2.3.5.1). */
+  get isSingular(): boolean {
+    return this.selections.every(
+      ({ isDeep, selectors: [{ kind }, ...others] }) =>
+        !isDeep && others.length === 0 && (kind === 'name' || kind === 'index'),
+    )
+  }
+
   /** In the order of the document; not more than 10 000. */
   select(root: Value): Value[] {
     let nodes: Value[] = [root]

@@ -12,6 +12,8 @@ export interface Passing {
   readonly ttl?: Ttl
   /** It was there before: no change, but its state. */
   readonly isInitial?: boolean
+  /** When that was written, µs of the wall clock; undefined: it is not known. */
+  readonly writtenUs?: number
   /** Where it has been, newest first, as far as that is followed; results keep that of what they were made of. */
   readonly trail?: Trail
 }

@@ -18,8 +18,16 @@ export class OwnWrites<T> {
   /** This SET is about to be sent, to an address that is subscribed to. */
   expect(address: string, value: Value, known: T): void {
     const written = this.waiting.get(address)
-    if (written === undefined) this.waiting.set(address, [{ value, known }])
+    if (written === undefined) this.begin(address, [{ value, known }])
     else if (written.push({ value, known }) > MAX_WAITING) written.shift()
+  }
+
+  /** Those of a bundle have no answer of their own, and one that is refused never comes back. */
+  private begin(address: string, written: { value: Value; known: T }[]): void {
+    this.waiting.set(address, written)
+    if (this.waiting.size <= MAX_UNANSWERED) return
+    const [oldest] = this.waiting.keys()
+    this.waiting.delete(oldest)
   }
 
   /** What is known of a SET that arrived; undefined when it is of somebody else. */

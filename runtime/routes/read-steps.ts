@@ -1,9 +1,8 @@
 import type { SourceNode } from '../config/fields.ts'
 import { nearest } from '../config/nearest.ts'
-import type { Problem } from '../config/problem.ts'
-import { aggregatorTypes, readAggregator, SampleWindow } from './aggregators.ts'
+import { type Problem, problemAt, shown } from '../config/problem.ts'
+import { type AggregatorType, aggregatorTypes, readAggregator, SampleWindow } from './aggregators.ts'
 import { recallingStep } from './numbers.ts'
-import { plainSource } from './plain-source.ts'
 import { Settings } from './settings.ts'
 import type { Step } from './step.ts'
 import { bits } from './transforms/bits.ts'
@@ -17,6 +16,7 @@ import { structure } from './transforms/structure.ts'
 import { switching } from './transforms/switching.ts'
 import { timing } from './transforms/timing.ts'
 import type { TransformTable } from './transforms/transform.ts'
+import { snakeCase, writtenForm } from './written-form.ts'
 
 const MAX_DEPTH = 32
 const MAX_STEPS = 256
@@ -37,6 +37,38 @@ const transforms: TransformTable = {
 export const transformNames: readonly string[] = [...Object.keys(transforms), 'chain'].filter(
   (name) => name !== 'bool_threshold',
 )
+
+/** The setting that a bare value stands for. */
+const mainSettings: Readonly<Record<string, string>> = {
+  aggregate: 'type',
+  bool_threshold: 'value',
+  chain: 'transforms',
+  curve: 'curveType',
+  dead_zone: 'threshold',
+  deadband: 'abs',
+  debounce: 'ms',
+  edge: 'edge',
+  expression: 'expr',
+  json_path: 'path',
+  log: 'base',
+  lowpass: 'alpha',
+  map_type: 'toType',
+  median: 'n',
+  modulo: 'divisor',
+  moving_average: 'window',
+  pack: 'type',
+  power: 'exponent',
+  quantize: 'steps',
+  rate_limit: 'maxDelta',
+  round: 'decimals',
+  select: 'path',
+  slew: 'unitsPerS',
+  smooth: 'factor',
+  template: 'text',
+  threshold: 'value',
+  throttle: 'hz',
+  unpack: 'type',
+}
 
 const refusals: Readonly<Record<string, string>> = {
   wasm: 'WebAssembly modules cannot be run here: use an expression',
@@ -61,57 +93,45 @@ function read(node: SourceNode, problems: Problem[], depth: number): Step[] {
   }
   const items = node.items()
   if (items !== undefined) return items.flatMap((item) => read(item, problems, depth + 1))
-  const written = writtenTransform(node)
-  const settings = new Settings(written.node, problems)
+  const written = writtenForm(node)
+  if (written.name === '') {
+    const message = `${node.path}: ${shown(node.value)} is no transform`
+    problems.push(
+      problemAt(node, message, 'expected its name, such as invert, or {smooth: 0.5}, or {clamp: {min: 0, max: 1}}'),
+    )
+    return []
+  }
+  const name = nameOf(written.name)
+  const aggregator = aggregatorTypes.find((type) => type === name)
+  const isKnown = Object.hasOwn(transforms, name)
+  if (!isKnown && name !== 'chain' && aggregator === undefined) {
+    const refusal = Object.hasOwn(refusals, name) ? refusals[name] : undefined
+    const names = [...transformNames, ...aggregatorTypes]
+    const near = nearest(name, names)
+    const hint = near === undefined ? '' : `did you mean "${near}"? `
+    const message = refusal === undefined ? `there is no transform ${shown(written.name)}` : `${name} is not available`
+    problems.push(problemAt(node, `${node.path}: ${message}`, refusal ?? `${hint}allowed: ${names.join(', ')}`))
+    return []
+  }
+  const main = Object.hasOwn(mainSettings, name) ? mainSettings[name] : undefined
+  const settings = new Settings(written.node, problems, main)
   if (written.isTagged) settings.has('type')
-  const name = nameOf(written.type)
-  if (name === 'chain') {
-    const steps = settings.list('transforms').flatMap((item) => read(item, problems, depth + 1))
-    settings.finish()
-    return steps
-  }
-  if (Object.hasOwn(transforms, name)) {
-    const step = transforms[name](settings, (inside) => together(inside, problems, depth + 1))
-    // `type` of an aggregator or of packed bytes, which a tag would hide.
-    settings.finish()
-    return [step]
-  }
-  if (written.isTagged && aggregatorTypes.some((type) => type === name)) return [aggregator(settings)]
-  const refusal = Object.hasOwn(refusals, name) ? refusals[name] : undefined
-  const near = nearest(name, transformNames)
-  const hint = near === undefined ? '' : `did you mean "${near}"? `
-  settings.problem(
-    node,
-    refusal === undefined ? `there is no transform ${JSON.stringify(written.type)}` : `${name} is not available`,
-    refusal ?? `${hint}allowed: ${transformNames.join(', ')}`,
-  )
-  return []
-}
-
-/** `{type: invert, …}`, `invert`, `{invert: {…}}`. */
-function writtenTransform(node: SourceNode): { type: string; node: SourceNode; isTagged: boolean } {
-  const { line, column, path, value } = node
-  if (typeof value === 'string') {
-    return { type: value, node: { ...plainSource({}, path), line, column }, isTagged: false }
-  }
-  const entries = node.entries() ?? []
-  const tag = entries.find(({ key }) => key === 'type')
-  if (tag === undefined && entries.length === 1) {
-    const [{ key, node: inside }] = entries
-    return { type: key, node: inside, isTagged: false }
-  }
-  return { type: typeof tag?.node.value === 'string' ? tag.node.value : '', node, isTagged: true }
+  const steps = isKnown
+    ? [transforms[name](settings, (inside) => together(inside, problems, depth + 1))]
+    : aggregator !== undefined
+      ? [aggregatorStep(settings, aggregator)]
+      : settings.list('transforms').flatMap((item) => read(item, problems, depth + 1))
+  settings.finish()
+  return steps
 }
 
 /** In snake_case. The rules engine writes a capital, and means a Bool with its threshold. */
 function nameOf(type: string): string {
-  if (type === 'Threshold') return 'bool_threshold'
-  return type.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toLowerCase()
+  return type === 'Threshold' ? 'bool_threshold' : snakeCase(type)
 }
 
-function aggregator(settings: Settings): Step {
-  const wanted = readAggregator(settings)
-  settings.finish()
+function aggregatorStep(settings: Settings, type: AggregatorType): Step {
+  const wanted = readAggregator(settings, type)
   return recallingStep(
     () => new SampleWindow(wanted),
     (number, window, { nowMs }) => window.add(number, nowMs),
@@ -130,8 +150,8 @@ function together(node: SourceNode, problems: Problem[], depth: number): Step {
     start: () => steps.map((one) => one.start?.()),
     run(value, states, moment) {
       let current = value
-      for (const [at, one] of steps.entries()) {
-        const outcome = one.run(current, states[at], moment)
+      for (let at = 0; at < steps.length; at++) {
+        const outcome = steps[at].run(current, states[at], moment)
         if (outcome === 'held' || outcome === 'failed') return outcome
         current = outcome
       }

@@ -16,8 +16,10 @@ const properties: Readonly<Record<string, Readonly<Record<string, unknown>>>> = 
     type: 'object',
   },
   signal: { description: 'What it becomes.', enum: ['keep', 'param', 'event', 'stream', 'gesture'], default: 'keep' },
-  when: { description: 'Only for values of which this holds: an expression, or a condition with its type.' },
-  transform: { description: 'What is done to the value, step by step.' },
+  when: {
+    description: 'Only for values of which this holds: an expression, or a condition such as {greater_than: 0.5}.',
+  },
+  transform: { description: 'What is done to the value, step by step: [{scale: {toMax: 255}}, toInt].' },
   reverse: { description: 'The same for the way back, where the steps have no inverse.' },
   boolNumeric: { description: 'Bools count as 0 and 1.', type: 'boolean', default: false },
   rateHz: number('The same as rate.'),

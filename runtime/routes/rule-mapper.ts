@@ -18,6 +18,7 @@ export interface MapperParts {
 const MAX_ADDRESSES = 4096
 const TELL_AGAIN_MS = 60_000
 const NULL: Value = { type: 'null' }
+const FATES = { pass: 'passes unchanged', drop: 'is dropped', default: 'the default replaces' } as const
 
 /** Where and when a step runs; there is one for all values. */
 class CurrentMoment implements Moment {
@@ -154,15 +155,18 @@ export class RuleMapper implements Mapper {
 
   /** What takes the place of a result that there is not; undefined: nothing. */
   private instead(rule: Rule, passing: Passing): Value | undefined {
-    this.failures++
-    const now = this.parts.clock.now()
-    if (now - (this.toldMs.get(rule) ?? Number.NEGATIVE_INFINITY) >= TELL_AGAIN_MS) {
-      this.toldMs.set(rule, now)
-      const { address, value } = passing
-      this.parts.log.warn('a rule has no result for a value', { rule: rule.name, address, type: value.type })
-    }
+    this.fail(rule, passing, `a rule has no result for a value, which ${FATES[rule.onError]} (onError)`)
     if (rule.onError === 'drop') return undefined
     return rule.onError === 'pass' ? passing.value : rule.fallback
+  }
+
+  /** Counted, and told at most once a minute for each rule. */
+  private fail(rule: Rule, { address, value }: Passing, message: string): void {
+    this.failures++
+    const now = this.parts.clock.now()
+    if (now - (this.toldMs.get(rule) ?? Number.NEGATIVE_INFINITY) < TELL_AGAIN_MS) return
+    this.toldMs.set(rule, now)
+    this.parts.log.warn(message, { rule: rule.name, address, type: value.type })
   }
 
   private wake(delayMs: number): void {
@@ -204,17 +208,17 @@ export class RuleMapper implements Mapper {
     const phase = isNewGesture ? 'move' : passing.phase
     const id = isNewGesture ? 1 : passing.id
     const ttl = rule.ttl ?? passing.ttl
-    const { isInitial, trail } = passing
+    const { isInitial, writtenUs, trail } = passing
     if (!rule.isFan) {
-      emit({ address: targets[0], value, signal, phase, id, ttl, isInitial, trail })
+      emit({ address: targets[0], value, signal, phase, id, ttl, isInitial, writtenUs, trail })
       return
     }
     if (value.type !== 'array') {
-      this.instead(rule, passing)
+      this.fail(rule, passing, 'fan needs an Array: the value goes nowhere')
       return
     }
     for (let at = 0; at < targets.length && at < value.value.length; at++) {
-      emit({ address: targets[at], value: value.value[at], signal, phase, id, ttl, isInitial, trail })
+      emit({ address: targets[at], value: value.value[at], signal, phase, id, ttl, isInitial, writtenUs, trail })
     }
   }
 }

@@ -2,7 +2,7 @@ import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { fromJs } from '../../firmware-protocol/wire/values.ts'
 import type { SourceNode } from '../config/fields.ts'
 import { nearest } from '../config/nearest.ts'
-import type { Problem } from '../config/problem.ts'
+import { type Problem, shown } from '../config/problem.ts'
 
 export interface NumberLimits {
   min?: number
@@ -22,10 +22,17 @@ export class Settings {
   private readonly members = new Map<string, { key: string; node: SourceNode; line: number; column: number }>()
   private readonly asked = new Set<string>()
 
-  constructor(node: SourceNode, problems: Problem[]) {
+  /** `main`: the setting that a bare value stands for, as in `{smooth: 0.5}`; left out: settings have to be named. */
+  constructor(node: SourceNode, problems: Problem[], main?: string) {
     this.node = node
     this.problems = problems
-    for (const entry of node.entries() ?? []) this.members.set(camelCase(entry.key), entry)
+    const entries = node.entries()
+    for (const entry of entries ?? []) this.members.set(camelCase(entry.key), entry)
+    if (entries !== undefined || node.value === null) return
+    const { line, column } = node
+    if (main !== undefined) this.members.set(main, { key: main, node, line, column })
+    else
+      this.problem(node, `${shown(node.value)} is not allowed`, 'expected settings with their names, such as {min: 0}')
   }
 
   has(name: string): boolean {
@@ -52,7 +59,7 @@ export class Settings {
       limits.min === undefined ? '' : ` from ${min}`,
       limits.max === undefined ? '' : ` to ${max}`,
     ]
-    this.problem(node, `${JSON.stringify(value)} is not allowed`, `expected ${noun}${bounds.join('')}`)
+    this.problem(node, `${shown(value)} is not allowed`, `expected ${noun}${bounds.join('')}`)
     return fallback ?? above ?? limits.min ?? 0
   }
 
@@ -64,7 +71,7 @@ export class Settings {
     const node = this.wanted(name, fallback !== undefined)
     if (node === undefined) return fallback ?? ''
     if (typeof node.value === 'string') return node.value
-    this.problem(node, `${JSON.stringify(node.value)} is not allowed`, 'expected text')
+    this.problem(node, `${shown(node.value)} is not allowed`, 'expected text')
     return fallback ?? ''
   }
 
@@ -72,7 +79,7 @@ export class Settings {
     const node = this.wanted(name, true)
     if (node === undefined) return fallback
     if (typeof node.value === 'boolean') return node.value
-    this.problem(node, `${JSON.stringify(node.value)} is not allowed`, 'expected true or false')
+    this.problem(node, `${shown(node.value)} is not allowed`, 'expected true or false')
     return fallback
   }
 
@@ -83,7 +90,7 @@ export class Settings {
     if (found !== undefined) return found
     const near = typeof node.value === 'string' ? nearest(node.value, values) : undefined
     const hint = near === undefined ? '' : `did you mean "${near}"? `
-    this.problem(node, `${JSON.stringify(node.value)} is not allowed`, `${hint}expected one of ${values.join(', ')}`)
+    this.problem(node, `${shown(node.value)} is not allowed`, `${hint}expected one of ${values.join(', ')}`)
     return fallback ?? values[0]
   }
 

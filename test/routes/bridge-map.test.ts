@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type BridgeContext, defineBridge, type Update } from '../../runtime/bridges/bridge.ts'
 import { BridgeScene } from '../bridges/bridge-scene.ts'
+import { toy } from '../bridges/toy-bridge.ts'
 import { float, int } from './rule-scene.ts'
 
 test('the rules of a bridge lead between its own addresses and any others, both ways', async (t) => {
@@ -36,4 +37,15 @@ test('the rules of a bridge lead between its own addresses and any others, both 
     ['/toy/fader/2', 0],
     ['/toy/other', 3],
   ])
+})
+
+test('what a rule holds back of a bundle comes after it, and is not lost', async (t) => {
+  const { scene, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a', { map: [{ match: '/a/*', to: '/mix/$1', rate: 10 }] }))
+  const { router } = opened[0].context
+  for (const value of [1, 2, 3]) router.bundle([{ address: '/a/x', value: int(value) }])
+  await scene.settle()
+  assert.deepEqual(scene.param('/mix/x'), int(1))
+  await pass(100)
+  assert.deepEqual(scene.param('/mix/x'), int(3))
 })

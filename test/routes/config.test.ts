@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { configJsonSchema } from '../../runtime/config/json-schema.ts'
 import { parseConfig } from '../../runtime/config/load.ts'
@@ -54,6 +55,48 @@ test('what is wrong with a transform is said where it is', async () => {
   assert.match(await transform('{type: conditional, condition: {type: nott}, if_true: invert}'), /did you mean "not"/)
   const waiting = '{type: conditional, condition: {type: less_than, value: 1}, if_true: {type: debounce, ms: 5}}'
   assert.match(await transform(waiting), /transforms that wait cannot be inside others/)
+})
+
+test('the example for people is in order', async () => {
+  const text = await readFile('runtime/bridges/README.md', 'utf8')
+  const [, example] = /```yaml\n([\s\S]*?)```/.exec(text) ?? []
+  const { bridges, routes } = await parseConfig(example, 'README.md')
+  assert.deepEqual([bridges.length, routes.length], [11, 1])
+})
+
+test('one setting may stand for itself, and where it cannot, that is said', async () => {
+  const fine = `routes:
+  - match: /a
+    to: /b
+    when: {or: [{greater_than: 0.5}, value < -1]}
+    transform: [{smooth: 0.5}, {curve: quadIn}, {curve: {bezier: {x1: 0, y1: 0, x2: 1, y2: 1}}}, average,
+      {expression: value * 2}, {throttle: 10}, {scale: {fromMax: 127, toMax: 255}}, {invert: }, {max: {windowMs: 500}}]
+`
+  assert.equal((await parseConfig(fine, 'c.yaml')).routes.length, 1)
+  const transform = (text: string) => of(`{match: /a, to: /b, transform: [${text}]}`)
+  assert.match(await transform('{clamp: 5}'), /c.yaml:2:45: routes\[0\].*clamp: 5 is not allowed: expected settings/)
+  assert.match(await transform('{curve: quad_inn}'), /there is no curve "quad_inn": did you mean "quad_in"/)
+  assert.match(await transform('5'), /c.yaml:2:37: .*5 is no transform: expected its name/)
+  assert.match(await transform('{expression: "value +* 2"}'), /c.yaml:2:50: .*not expected here \(character 8/)
+})
+
+test('what is wrong with a condition is said where it is', async () => {
+  const when = (text: string) => of(`{match: /a, to: /b, when: ${text}}`)
+  assert.match(await when('"value >"'), /c.yaml:2:31: .*something is missing here \(character 8/)
+  assert.match(await when('5'), /c.yaml:2:31: routes\[0\]\.when: 5 is no condition/)
+  assert.match(await when('{graeter_than: 5}'), /did you mean "greater_than"/)
+  assert.match(await when('{greater_than: high}'), /c.yaml:2:46: .*"high" is not allowed: expected a number/)
+})
+
+test('what would have no effect is refused', async () => {
+  assert.match(await of('{match: "/mqtt/+/temp", to: /b}'), /c.yaml:2:13: .*\+ is no wildcard: use \* for a segment/)
+  assert.match(await of('{match: "/mqtt/#", to: /b}'), /# is no wildcard/)
+  assert.match(await of('{match: /a, to: /b, default: 1}'), /no effect: add onError: default/)
+  assert.match(await of('{match: /a, to: /b, reverse: negate}'), /no effect: add direction: both/)
+  assert.match(
+    await of('{match: /a, to: /_clasp/name}'),
+    /\/_clasp\/name: addresses below \/_clasp belong to the router/,
+  )
 })
 
 test('a route that reads what it writes is refused', async () => {

@@ -63,7 +63,7 @@ class Builder {
         const items = node.items.map((item) => this.build(item))
         return (scope) => {
           scope.budget.step()
-          return items.map((item) => item(scope))
+          return resultsOf(items, scope)
         }
       }
       case 'sequence': {
@@ -132,8 +132,7 @@ class Builder {
     const { isStrict } = this
     return (scope) => {
       scope.budget.step()
-      const given = inputs.map((input) => input(scope))
-      return entry.call(given, scope.budget, isStrict)
+      return entry.call(resultsOf(inputs, scope), scope.budget, isStrict)
     }
   }
 
@@ -162,6 +161,13 @@ class Builder {
       return a === decides || b === decides ? decides : !decides
     }
   }
+}
+
+/** Without a closure: it runs for every value. */
+function resultsOf(parts: readonly Evaluate[], scope: Scope): Operand[] {
+  const results: Operand[] = []
+  for (const part of parts) results.push(part(scope))
+  return results
 }
 
 function choice(condition: Evaluate, yes: Evaluate, no: Evaluate): Evaluate {

@@ -52,12 +52,12 @@ function readScale(settings: Settings): Step {
   const hasFrom = settings.has('fromMin') || settings.has('fromMax')
   const hasTo = settings.has('toMin') || settings.has('toMax')
   const from = hasFrom
-    ? { min: settings.number('fromMin'), max: settings.number('fromMax') }
+    ? { min: settings.number('fromMin', 0), max: settings.number('fromMax') }
     : { min: settings.number('inMin', 0), max: settings.number('inMax', 1) }
   // Without any range those of the desktop application count: 0…1 to 0…127.
   const to =
     hasTo || hasFrom
-      ? { min: settings.number('toMin'), max: settings.number('toMax') }
+      ? { min: settings.number('toMin', 0), max: settings.number('toMax') }
       : { min: settings.number('outMin', 0), max: settings.number('outMax', 127) }
   return scale(from, to, settings.flag('clamp', false))
 }

@@ -1,23 +1,28 @@
 import type { SourceNode } from '../../config/fields.ts'
+import { nearest } from '../../config/nearest.ts'
+import { shown } from '../../config/problem.ts'
 import { clampedBezier, curveNames, curveOf, inverseCurve } from '../curves.ts'
 import { float, numberOf, numericStep, recallingStep } from '../numbers.ts'
 import { Settings } from '../settings.ts'
 import type { Step } from '../step.ts'
+import { snakeCase } from '../written-form.ts'
 import type { TransformTable } from './transform.ts'
 
 /** Curves, dead zones and switching thresholds. Source: bridges.md §18.3, §18.4. */
 
 function readCurve(settings: Settings): Step {
   const node = settings.source('curveType') ?? settings.source('curve')
-  const bezier = node?.entries()?.find(({ key }) => key.toLowerCase() === 'bezier')
-  if (bezier !== undefined) return readBezier(bezier.node, settings)
+  const bezier = settings.source('bezier') ?? node?.entries()?.find(({ key }) => key.toLowerCase() === 'bezier')?.node
+  if (bezier !== undefined) return readBezier(bezier, settings)
   const type = node?.value
   // Also as the desktop application writes it: ease-in.
-  const written = typeof type === 'string' ? type.replaceAll('-', '_').toLowerCase() : type
+  const written = typeof type === 'string' ? snakeCase(type) : type
   const name = curveNames.find((known) => known === (written ?? 'linear'))
   if (name === undefined) {
-    const remedy = `expected {bezier: {x1, y1, x2, y2}} or one of ${curveNames.join(', ')}`
-    settings.problem(node ?? settings.node, `there is no curve ${JSON.stringify(type)}`, remedy)
+    const near = typeof written === 'string' ? nearest(written, curveNames) : undefined
+    const hint = near === undefined ? '' : `did you mean "${near}"? `
+    const remedy = `${hint}expected {bezier: {x1, y1, x2, y2}} or one of ${curveNames.join(', ')}`
+    settings.problem(node ?? settings.node, `there is no curve ${shown(type)}`, remedy)
     return numericStep((number) => number)
   }
   const inverse = inverseCurve(name)

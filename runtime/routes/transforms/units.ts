@@ -12,11 +12,18 @@ const factor = (times: number): Unit => ({
 /** Amplitude, as of a fader: twice as much is about 6 dB. */
 const decibel: Unit = { toBase: (number) => 10 ** (number / 20), fromBase: (number) => 20 * Math.log10(number) }
 
+const celsius = factor(1)
+const fahrenheit: Unit = { toBase: (number) => (number - 32) / 1.8, fromBase: (number) => number * 1.8 + 32 }
+
 const quantities: readonly Readonly<Record<string, Unit>>[] = [
   {
-    Cel: factor(1),
+    Cel: celsius,
+    '°C': celsius,
+    C: celsius,
     K: { toBase: (number) => number - 273.15, fromBase: (number) => number + 273.15 },
-    '[degF]': { toBase: (number) => (number - 32) / 1.8, fromBase: (number) => number * 1.8 + 32 },
+    '[degF]': fahrenheit,
+    '°F': fahrenheit,
+    F: fahrenheit,
   },
   { ratio: factor(1), dB: decibel, '%': factor(0.01) },
   { Pa: factor(1), hPa: factor(100), kPa: factor(1000), bar: factor(100_000) },
