@@ -32,13 +32,15 @@ interface Subscription {
   readonly types: readonly Signal[]
   readonly includesOwn: boolean
   readonly onUpdate: (update: Update) => void
+  readonly onRefused: UpdateFilter['onRefused']
 }
 
 /** The bridge's session at the router: applies rules, counts, and keeps back what the bridge wrote itself. */
 export class RouterSession implements BridgeSession {
   private readonly parts: RouterSessionParts
   private readonly session: LocalSession
-  private readonly subscriptions: Subscription[] = []
+  /** Replaced when it changes: whoever hears of a value may subscribe or unsubscribe. */
+  private subscriptions: readonly Subscription[] = []
   private readonly own = new OwnWrites<true>()
   private readonly loops: LoopGuard
   private readonly announced = new Map<string, readonly SignalDefinition[]>()
@@ -81,12 +83,18 @@ export class RouterSession implements BridgeSession {
 
   bundle(items: readonly BundleItem[], timestampUs?: number): void {
     const messages: Message[] = []
-    for (const { address, value, signal = 'param' } of items) {
-      this.enterMapped({ address, value, signal }, (passing) => {
-        const message = this.messageOf(passing)
-        if (message !== undefined) messages.push(message)
-      })
+    let isSent = false
+    const add = (passing: Passing) => {
+      // What a rule holds back comes after the bundle, on its own.
+      if (isSent) {
+        this.put(passing)
+        return
+      }
+      const message = this.messageOf(passing)
+      if (message !== undefined) messages.push(message)
     }
+    for (const { address, value, signal = 'param' } of items) this.enterMapped({ address, value, signal }, add)
+    isSent = true
     if (messages.length > 0) this.send({ type: 'BUNDLE', messages, timestamp: timestampUs })
   }
 
@@ -102,19 +110,18 @@ export class RouterSession implements BridgeSession {
   subscribe(text: string, onUpdate: (update: Update) => void, filter: UpdateFilter = {}): () => void {
     const pattern = Pattern.parse(text)
     if (!(pattern instanceof Pattern)) throw new RangeError(`${text} is no pattern: ${pattern}`)
-    const { types = [], includesOwn = false } = filter
+    const { types = [], includesOwn = false, onRefused } = filter
     const wanted = [pattern, ...this.mapped]
-    const subscription = { ids: wanted.map(() => this.nextId++), pattern, types, includesOwn, onUpdate }
-    this.subscriptions.push(subscription)
+    const subscription = { ids: wanted.map(() => this.nextId++), pattern, types, includesOwn, onUpdate, onRefused }
+    this.subscriptions = [...this.subscriptions, subscription]
     for (const [at, { text: one }] of wanted.entries()) {
       // Rules may make one kind of signal of another.
       const kinds = at === 0 && this.mapped.length === 0 ? [...types] : []
       this.send({ type: 'SUBSCRIBE', id: subscription.ids[at], pattern: one, types: kinds })
     }
     return () => {
-      const at = this.subscriptions.indexOf(subscription)
-      if (at < 0) return
-      this.subscriptions.splice(at, 1)
+      if (!this.subscriptions.includes(subscription)) return
+      this.subscriptions = this.subscriptions.filter((one) => one !== subscription)
       for (const id of subscription.ids) this.send({ type: 'UNSUBSCRIBE', id })
     }
   }
@@ -137,15 +144,15 @@ export class RouterSession implements BridgeSession {
     this.loops.stop()
     this.parts.mapIn?.stop()
     this.parts.mapOut?.stop()
-    this.subscriptions.length = 0
+    this.subscriptions = []
     this.session.close()
   }
 
   private enter(passing: Passing): void {
-    this.enterMapped(passing, (result) => this.put(result))
+    this.enterMapped(passing, this.put)
   }
 
-  private put(passing: Passing): void {
+  private readonly put = (passing: Passing): void => {
     const message = this.messageOf(passing)
     if (message === undefined) return
     if (message.type === 'SET') this.own.sent(message.address)
@@ -196,27 +203,34 @@ export class RouterSession implements BridgeSession {
       }
     } else if (message.type === 'ACK' && message.address !== undefined) {
       this.own.answered(message.address)
-    } else if (message.type === 'ERROR' && message.address !== undefined) {
-      this.own.answered(message.address)
+    } else if (message.type === 'ERROR') {
       this.parts.counters.inDropped++
+      const { address, code, message: text } = message
+      if (address === undefined) return
+      this.own.answered(address)
+      for (const { pattern, onRefused } of this.subscriptions) {
+        if (pattern.matches(address)) onRefused?.(address, code, text)
+      }
     }
   }
 
   private comesBack(address: string): boolean {
-    const matches = (pattern: Pattern) => pattern.matches(address)
-    return this.subscriptions.some(({ pattern }) => matches(pattern)) || this.mapped.some(matches)
+    for (const { pattern } of this.subscriptions) if (pattern.matches(address)) return true
+    for (const pattern of this.mapped) if (pattern.matches(address)) return true
+    return false
   }
 
   /** Subscriptions are to addresses as the rules have made them. */
   private hand(update: Update, isOwn: boolean): void {
     const { mapOut } = this.parts
-    const tell = (passing: Passing) => this.tell(passing === update ? update : { ...update, ...passing }, isOwn)
-    if (mapOut === null || !mapOut.pass(update, tell)) tell(update)
+    if (mapOut === null || !mapOut.pass(update, isOwn ? this.tellOwn : this.tellOthers)) this.tell(update, isOwn)
   }
 
+  private readonly tellOwn = (passing: Passing): void => this.tell(updateOf(passing), true)
+  private readonly tellOthers = (passing: Passing): void => this.tell(updateOf(passing), false)
+
   private tell(update: Update, isOwn: boolean): void {
-    // A copy: who hears of it may subscribe or unsubscribe.
-    for (const { types, pattern, includesOwn, onUpdate } of [...this.subscriptions]) {
+    for (const { types, pattern, includesOwn, onUpdate } of this.subscriptions) {
       if (isOwn && !includesOwn) continue
       if (types.length > 0 && !types.includes(update.signal)) continue
       if (!pattern.matches(update.address)) continue
@@ -233,4 +247,8 @@ export class RouterSession implements BridgeSession {
     this.parts.counters.out++
     onUpdate(update)
   }
+}
+
+function updateOf({ address, value, signal, phase, id, isInitial = false, writtenUs }: Passing): Update {
+  return { address, value, signal, phase, id, isInitial, writtenUs }
 }

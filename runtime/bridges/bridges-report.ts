@@ -1,5 +1,5 @@
 import type { PartReport } from '../router/part-report.ts'
-import type { BridgeReport } from './bridge-runner.ts'
+import type { BridgeReport } from './bridge-status.ts'
 
 /** The bridges in `status` and in the metrics. */
 export function bridgesReport(reports: readonly BridgeReport[]): PartReport {

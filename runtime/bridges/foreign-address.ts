@@ -20,9 +20,9 @@ export function unescapeLevel(level: string): string {
 
 /** `namespace` and the levels of a foreign name (`a/b`), escaped; undefined when the address would be too long. */
 export function addressOf(namespace: string, foreign: string): string | undefined {
-  const levels = foreign.split('/')
-  const address = `${namespace}/${levels.map(escapeLevel).join('/')}`
-  const isFit = levels.length <= MAX_LEVELS && Buffer.byteLength(address) <= MAX_ADDRESS_BYTES
+  const address = `${namespace}/${foreign.split('/').map(escapeLevel).join('/')}`
+  const levels = address.split('/').length - 1
+  const isFit = levels <= MAX_LEVELS && Buffer.byteLength(address) <= MAX_ADDRESS_BYTES
   return isFit ? address : undefined
 }
 

@@ -1,35 +1,60 @@
-import type { Board } from '../../boards/board.ts'
+import type { Board, Pin } from '../../boards/board.ts'
 import { type BusyLines, lineKey } from '../../boards/busy-lines.ts'
 import { findPin } from '../../boards/find-pin.ts'
 import type { DeviceEntry } from '../../devices/device-entry.ts'
 import { deviceKinds } from '../../devices/index.ts'
 
+/** A line that a device of the configuration names. */
+export interface ConfiguredLine {
+  device: string
+  /** As the configuration has it. */
+  text: string
+  /** As in `lineKey`; undefined: it names no line of the board. */
+  key: string | undefined
+  /** Where it is on a header, if it is. */
+  pin: Pin | undefined
+  /** Of a name that the board does not have: pins that may have been meant. */
+  nearest: readonly string[]
+}
+
 /**
- * The lines that devices of the configuration are on, by `lineKey`, with the device's name. `chips`: nodes by the ids of
- * the board's chips. What names no line of the board is left out: the start of the runtime tells of it.
+ * The lines that devices of the configuration name. `chips`: nodes by the ids of the board's chips. The ways to name a line
+ * are those of `devices/io/line-name.ts`.
  */
+export function namedLines(
+  devices: readonly DeviceEntry[],
+  board: Board,
+  chips: ReadonlyMap<string, string>,
+): ConfiguredLine[] {
+  return devices.flatMap(({ name: device, kind, options }) => {
+    const specs = deviceKinds.find((known) => known.kind === kind)?.options ?? {}
+    return Object.entries(specs).flatMap(([key, { type }]): ConfiguredLine[] => {
+      const text = options[key]
+      return type === 'line' && typeof text === 'string' && text !== '' ? [{ device, text, ...placeOf(text) }] : []
+    })
+  })
+
+  function placeOf(text: string): Omit<ConfiguredLine, 'device' | 'text'> {
+    const [, node, offset] = /^(gpiochip\d+):(\d+)$/.exec(text) ?? []
+    if (node !== undefined) {
+      const chip = [...chips].find(([, path]) => path === `/dev/${node}`)?.[0]
+      const pins = board.headers.flatMap((header) => header.pins)
+      const pin = pins.find(({ line }) => line?.chip === chip && line?.offset === Number(offset))
+      return { key: chip === undefined ? undefined : lineKey(chip, Number(offset)), pin, nearest: [] }
+    }
+    const found = findPin(board, text)
+    if ('nearest' in found) return { key: undefined, pin: undefined, nearest: found.nearest }
+    const { line } = found
+    return { key: line === undefined ? undefined : lineKey(line.chip, line.offset), pin: found, nearest: [] }
+  }
+}
+
+/** Those of the board, by `lineKey`, with the device's name. */
 export function configuredLines(
   devices: readonly DeviceEntry[],
   board: Board,
   chips: ReadonlyMap<string, string>,
 ): BusyLines {
-  const lines = new Map<string, string>()
-  for (const { name, kind, options } of devices) {
-    const specs = deviceKinds.find((known) => known.kind === kind)?.options ?? {}
-    for (const [key, { type }] of Object.entries(specs)) {
-      const text = options[key]
-      const line = type === 'line' && typeof text === 'string' ? keyOf(text) : undefined
-      if (line !== undefined) lines.set(line, name)
-    }
-  }
-  return lines
-
-  /** The ways to name a line are those of `devices/io/line-name.ts`. */
-  function keyOf(text: string): string | undefined {
-    const [, node, offset] = /^(gpiochip\d+):(\d+)$/.exec(text) ?? []
-    const chip = [...chips].find(([, path]) => path === `/dev/${node}`)?.[0]
-    if (chip !== undefined) return lineKey(chip, Number(offset))
-    const pin = findPin(board, text)
-    return 'line' in pin && pin.line !== undefined ? lineKey(pin.line.chip, pin.line.offset) : undefined
-  }
+  const named = namedLines(devices, board, chips)
+  return new Map(named.flatMap(({ key, device }) => (key === undefined ? [] : [[key, device] as const])))
 }

@@ -33,7 +33,9 @@ export async function scanChips(
     const { part, kind, notKinds, others } = await identifyChip(bus, address, { clock: systemClock, asked: isAsked })
     const possible = deviceKinds
       .filter(({ kind, options }) => {
-        return options.chipAddress?.addresses?.includes(address) === true && !notKinds.includes(kind)
+        const { addresses, isRequired } = options.chipAddress ?? {}
+        // One that takes whatever address it is told says nothing about the chip.
+        return addresses?.includes(address) === true && isRequired !== true && !notKinds.includes(kind)
       })
       .sort((a, b) => addressCount(a) - addressCount(b))
       .map((one) => one.kind)

@@ -71,9 +71,25 @@ function checkShared(entries: readonly Placed<BridgeEntry>[], problems: Problem[
       } else if (other.kind === entry.kind && isWithin(other.namespace, entry.namespace)) {
         const message = `${node.path}: its addresses below ${entry.namespace} are those of ${other.id} too`
         problems.push(problemAt(node, message, 'give it another namespace'))
+      } else if (other.kind === entry.kind && isSamePort(entry.options, other.options)) {
+        const { listen } = entry.options as Listening
+        problems.push(
+          problemAt(node, `${node.path}: port ${listen} is that of ${other.id} too`, 'give it another listen'),
+        )
       }
     }
   }
+}
+
+/** Options of those that listen at a port of their own; 0 and none: they do not, or at any. */
+interface Listening {
+  readonly listen?: unknown
+  readonly host?: unknown
+}
+
+function isSamePort(one: unknown, other: unknown): boolean {
+  const [a, b] = [one as Listening, other as Listening]
+  return typeof a.listen === 'number' && a.listen > 0 && a.listen === b.listen && a.host === b.host
 }
 
 function isWithin(a: string, b: string): boolean {

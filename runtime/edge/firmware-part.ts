@@ -22,7 +22,7 @@ export async function startFirmwarePart(scope: EdgeScope, config: Config, accept
 }
 
 /** Serial ports that a device or bridge is to have: its `port`, and those of its list of ports. */
-function serialPortsOf(options: object): string[] {
+function serialPortsOf(options: unknown): string[] {
   const { port, ports } = options as { port?: unknown; ports?: unknown }
   const listed = Array.isArray(ports) ? ports.flatMap(serialPortsOf) : []
   return typeof port === 'string' && /^(\/dev\/|usb:)/.test(port) ? [port, ...listed] : listed

@@ -2,9 +2,9 @@ import { MAX_FRAME_BYTES } from '../../firmware-protocol/wire/constants.ts'
 import { bareFraming, type CloseCode, type Link, type LinkHandler, type LinkLimits } from './link.ts'
 import { OutputBuffer } from './output.ts'
 
-/** The link of a part of this process that speaks in frames, as a client at a socket does. */
+/** The link of a part of this process that speaks in frames, as a client at a socket does, for a peer of a bridge. */
 export class LocalFrames implements Link {
-  readonly transport = 'local'
+  readonly transport: string = 'bridge'
   readonly remote: string
   readonly framing = bareFraming
   readonly limits: LinkLimits = { maxFrameBytes: MAX_FRAME_BYTES, idleTimeoutMs: 0, isReliable: true }

@@ -5,6 +5,8 @@ import { LocalFrames } from './local-frames.ts'
 
 /** The link of a part of this process: frames become messages, and no bytes ever wait. */
 export class LocalLink extends LocalFrames {
+  override readonly transport = 'local'
+
   constructor(name: string, onMessage: (message: Message) => void, onClosed: (reason: string) => void) {
     super(name, (bytes) => deliver(bytes, onMessage), onClosed)
   }

@@ -33,7 +33,8 @@ export async function explainListenFailure(error: unknown, target: ListenTarget)
   switch (code) {
     case 'EADDRINUSE': {
       const holder = await portHolder(target.protocol, port)
-      const by = holder === undefined ? 'another process' : holder
+      const isOwn = holder?.endsWith(`(pid ${process.pid})`) === true
+      const by = isOwn ? 'another part of this router' : (holder ?? 'another process')
       const message = `${place}${at} is in use by ${by}: stop it, or set ${settings.port} to a free port`
       return new ListenError(message, code, port)
     }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
+import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
-import { type BridgeContext, defineBridge, type Update } from '../../runtime/bridges/bridge.ts'
+import { type BridgeContext, defineBridge } from '../../runtime/bridges/bridge.ts'
 import type { BridgeEntry } from '../../runtime/bridges/bridge-entry.ts'
 import { RouterSession } from '../../runtime/bridges/bridge-session.ts'
 import { systemClock } from '../../runtime/router/clock.ts'
@@ -11,58 +12,9 @@ import { Router } from '../../runtime/router/router.ts'
 import { SteppedClock } from '../router/stepped-clock.ts'
 import { until } from '../until.ts'
 import { BridgeScene } from './bridge-scene.ts'
+import { member, toy } from './toy-bridge.ts'
 
 const int = (value: number): Value => ({ type: 'i64', value })
-
-/** A protocol of which the foreign side is this test. */
-async function toy(t: TestContext) {
-  const clock = new SteppedClock()
-  const log: string[] = []
-  const opened: { context: BridgeContext; updates: Update[] }[] = []
-  let failure: string | undefined
-  const kind = defineBridge({
-    kind: 'toy',
-    description: 'A test.',
-    namespace: '/toy',
-    options: { members: {} } as never,
-    load: async () => async (context) => {
-      if (failure !== undefined) throw new Error(failure)
-      const updates: Update[] = []
-      context.router.subscribe(`${context.namespace}/**`, (update) => updates.push(update))
-      opened.push({ context, updates })
-      log.push(`${context.id} opened`)
-      return {
-        async stop() {
-          log.push(`${context.id} stopped`)
-        },
-      }
-    },
-  })
-  const scene = await BridgeScene.start(t, '[]', { clock, kinds: [kind] })
-  const entry = (id: string, more: Partial<BridgeEntry> = {}): BridgeEntry => ({
-    id,
-    kind: 'toy',
-    namespace: `/${id}`,
-    enabled: true,
-    options: {},
-    map: [],
-    ...more,
-  })
-  const apply = async (...entries: BridgeEntry[]) => {
-    await scene.host.apply(entries)
-    await scene.settle()
-  }
-  const pass = async (ms: number) => {
-    clock.advance(ms)
-    await scene.settle()
-  }
-  return { scene, log, opened, entry, apply, pass, fail: (reason: string | undefined) => (failure = reason) }
-}
-
-function member(value: Value | undefined, name: string): unknown {
-  const found = value?.type === 'map' ? value.value.find(([key]) => key === name)?.[1] : undefined
-  return found !== undefined && 'value' in found ? found.value : undefined
-}
 
 test('a reload starts what is new and stops what has gone; the rest does not notice', async (t) => {
   const { log, entry, apply } = await toy(t)
@@ -102,6 +54,51 @@ test('a bridge that lost its foreign side is stopped and opened again', async (t
   opened[0].context.lost(new Error('again'))
   await pass(1000)
   assert.deepEqual(log, ['a opened', 'a stopped', 'a opened'])
+})
+
+test('after a connection that held for long, tries that fail become rarer as ever', async (t) => {
+  const { scene, opened, entry, apply, pass, fail } = await toy(t)
+  await apply(entry('a'))
+  await pass(60_000)
+  fail('nobody answers')
+  opened[0].context.lost(new Error('the cable was pulled'))
+  await scene.settle()
+  // After 0.75 s, 1.5 s and 3 s, with the half of what is left to chance.
+  const errors = async (ms: number) => {
+    await pass(ms)
+    return scene.report('a').errors
+  }
+  assert.deepEqual([await errors(800), await errors(1400), await errors(100), await errors(2800)], [2, 2, 3, 3])
+})
+
+test('the status tells when a value went in and out for the last time', async (t) => {
+  const { scene, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a'))
+  const status = () => scene.param('/_meta/bridges/a')
+  assert.deepEqual([member(status(), 'last_in'), member(status(), 'last_out')], [0, 0])
+  await pass(5000)
+  opened[0].context.router.set('/a/x', int(1))
+  const inUs = scene.clock.wallUs()
+  await pass(3000)
+  await scene.set('/a/x', int(2))
+  await pass(30_000)
+  assert.deepEqual([member(status(), 'last_in'), member(status(), 'last_out')], [inUs, inUs + 3_000_000])
+  assert.deepEqual([member(status(), 'in_msgs'), member(status(), 'out_msgs')], [1, 1])
+})
+
+test('what a bridge announced does not run out while it runs', async (t) => {
+  const { scene, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a'))
+  opened[0].context.router.announce('/a', [{ address: '/a/x', type: 'param', datatype: 'f64' }])
+  await scene.settle()
+  const announced = () => scene.router.announced(Pattern.parse('/a/**') as Pattern).length
+  for (let hours = 0; hours < 3; hours++) {
+    for (let quarter = 0; quarter < 4; quarter++) await pass(15 * 60_000)
+    assert.equal(announced(), 1)
+  }
+  await scene.host.apply([])
+  for (let quarter = 0; quarter < 5; quarter++) await pass(15 * 60_000)
+  assert.equal(announced(), 0)
 })
 
 test('a client pauses and resumes a bridge by its param enabled', async (t) => {

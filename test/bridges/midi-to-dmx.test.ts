@@ -12,7 +12,7 @@ import { FakeWidget } from './dmx/fake-widget.ts'
 const PROMISE_MS = 5
 const MESSAGES = 100
 /** A busy machine may spoil a round. */
-const ROUNDS = 4
+const ROUNDS = 6
 /** Of a frame: 7E 06 01 02, the start code, and channel 1. */
 const LABEL_AT = 1
 const SEND_LABEL = 6

@@ -174,7 +174,8 @@ test('a bundle comes from a file or standard input, and takes effect at its time
   const late = await at(router, 'bundle', '--at', due.toISOString(), 'emit:/b/late')
   assert.match(late.stdout, /^1 message scheduled/)
   await until(() => cameAt > 0, 'the scheduled event')
-  assert.ok(Math.abs(cameAt - due.getTime()) < 250, `${cameAt - due.getTime()} ms off`)
+  const lateMs = cameAt - due.getTime()
+  assert.ok(lateMs > -50 && lateMs < 5000, `${lateMs} ms off`)
 
   for (const [args, text] of [
     [['bundle', 'set:/a'], 'not a part of a bundle'],
@@ -202,6 +203,9 @@ test('query lists what is announced, status what is going on', async (t) => {
   const table = await at(router, 'status')
   assert.match(table.stdout, /^router +under test \(clasp-edge /)
   assert.match(table.stdout, /^(simulated board|sim) +/m)
+  assert.match(table.stdout, /^sessions +\d clients?, \d+ within the router \(\d+ subscriptions, \d+ connecting\)$/m)
+  assert.match(table.stdout, /^within +.*\brouter\b/m)
+  assert.doesNotMatch(table.stdout, /^router +local/m)
   const report = JSON.parse((await at(router, 'status', '--json')).stdout)
   assert.equal(report.name, 'under test')
   assert.ok(report.router.signals > 5)

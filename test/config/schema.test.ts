@@ -8,6 +8,7 @@ import { parseDuration, showDuration } from '../../runtime/config/duration.ts'
 import { configJsonSchema } from '../../runtime/config/json-schema.ts'
 import { parseConfig } from '../../runtime/config/load.ts'
 import { nearest } from '../../runtime/config/nearest.ts'
+import { ConfigError } from '../../runtime/config/problem.ts'
 import { defaultConfig } from '../../runtime/config/schema.ts'
 
 const EXAMPLE = 'runtime/config/example.yaml'
@@ -135,6 +136,29 @@ test('the example file names every key there is, at its default', async () => {
     const path = key.replace(/(policies|serial|keys|durability|record)\./, '$1.0.').split('.')
     assert.ok(document.hasIn(path.map((name) => (name === '0' ? 0 : name))), `${key} is missing in the example`)
   }
+})
+
+test('two bridges that want the same are told before anything starts', async () => {
+  const problemsOf = async (second: string) => {
+    const first = '  - { id: a, kind: osc, listen: 9000 }'
+    try {
+      await parseConfig(`bridges:\n${first}\n  - { ${second} }\n`, 'a')
+      return []
+    } catch (error) {
+      assert.ok(error instanceof ConfigError)
+      return error.problems.map(({ line, message, remedy }) => `${line} ${message}: ${remedy}`)
+    }
+  }
+  assert.deepEqual(await problemsOf('id: a, kind: osc, namespace: /b, listen: 9001'), [
+    '3 bridges[1]: a is the name of another bridge: give it another id',
+  ])
+  assert.deepEqual(await problemsOf('id: b, kind: osc, listen: 9001'), [
+    '3 bridges[1]: its addresses below /osc are those of a too: give it another namespace',
+  ])
+  assert.deepEqual(await problemsOf('id: b, kind: osc, namespace: /b, listen: 9000'), [
+    '3 bridges[1]: port 9000 is that of a too: give it another listen',
+  ])
+  assert.deepEqual(await problemsOf('id: b, kind: osc, namespace: /b, listen: 9000, host: 127.0.0.1'), [])
 })
 
 test('a reload tells what it applies and what needs a restart', async () => {

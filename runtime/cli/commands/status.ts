@@ -9,6 +9,8 @@ import { tableLines } from '../table.ts'
 import { printable, type Terminal } from '../terminal.ts'
 
 const MOST_SESSIONS = 30
+/** Sessions of the router's own parts: bridges, devices, routes. */
+const WITHIN = 'local'
 
 export const status = defineCommand({
   usage: '',
@@ -63,12 +65,15 @@ async function look(client: Client) {
 
 function showReport(report: StatusReport, terminal: Terminal): void {
   const { router, rates, queues, sessions, process } = report
+  const clients = sessions.filter(({ transport }) => transport !== WITHIN)
+  const within = sessions.filter(({ transport }) => transport === WITHIN)
   const errors = Object.entries(router.errors).map(([code, count]) => `${count} × ${code}`)
   showPairs(terminal, [
     ['router', `${report.name} (clasp-edge ${report.version}, node ${process.node}, pid ${process.pid})`],
     ['state', `${report.isReady ? 'ready' : 'not ready'}, up ${showTime(report.uptimeSeconds * 1000)}`],
     ['addresses', report.addresses.join(' ')],
-    ['sessions', `${router.sessions} (${router.subscriptions} subscriptions, ${router.handshakes} connecting)`],
+    ['sessions', sessionCounts(router, within.length)],
+    ['within', partNames(within.map(({ name }) => name))],
     ['params', `${showCount(router.params)} (${showBytes(router.paramBytes)})`],
     ['signals', showCount(router.signals)],
     [
@@ -86,7 +91,7 @@ function showReport(report: StatusReport, terminal: Terminal): void {
         `event loop ${process.loopDelayMs.toFixed(1)} ms late`,
     ],
   ])
-  if (sessions.length === 0) return
+  if (clients.length === 0) return
   terminal.line('')
   const right = (title: string) => ({ title, align: 'right' as const })
   const columns = [
@@ -100,7 +105,7 @@ function showReport(report: StatusReport, terminal: Terminal): void {
     right('QUEUED'),
     right('IDLE'),
   ]
-  const rows = sessions
+  const rows = clients
     .slice(0, MOST_SESSIONS)
     .map((session) => [
       session.name === '' ? session.id : session.name,
@@ -114,8 +119,22 @@ function showReport(report: StatusReport, terminal: Terminal): void {
       showTime(session.idleMs),
     ])
   for (const line of tableLines(terminal, columns, rows)) terminal.line(line)
-  const others = router.sessions - rows.length
+  const others = router.sessions - within.length - rows.length
   if (others > 0) terminal.line(`… and ${showCount(others)} more: --json has them`)
+}
+
+function sessionCounts({ sessions, subscriptions, handshakes }: StatusReport['router'], within: number): string {
+  const clients = sessions - within
+  const counts = `${clients} ${clients === 1 ? 'client' : 'clients'}, ${within} within the router`
+  return `${counts} (${subscriptions} subscriptions, ${handshakes} connecting)`
+}
+
+/** Those that there are several of by their number. */
+function partNames(names: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
+  const texts = [...counts].map(([name, count]) => (count === 1 ? name : `${count} × ${name}`))
+  return texts.sort().join(', ')
 }
 
 function showPairs(terminal: Terminal, pairs: readonly (readonly [string, string])[]): void {
