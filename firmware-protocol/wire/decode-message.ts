@@ -73,7 +73,7 @@ function readMessage(r: Reader, depth: number): Message {
     case MessageCode.set:
       return readSet(r)
     case MessageCode.get:
-      return { type: 'GET', address: r.string('address') }
+      return { type: 'GET', address: r.address() }
     case MessageCode.snapshot:
       return { type: 'SNAPSHOT', params: list(r, 'params', () => readParam(r)) }
     case MessageCode.replay:
@@ -135,7 +135,7 @@ function readHello(r: Reader): Message {
 }
 
 function readSignal(r: Reader, hasMeta: boolean): SignalDefinition {
-  const signal: SignalDefinition = { address: r.string('address'), type: signalOf(r.u8('signal type')) }
+  const signal: SignalDefinition = { address: r.address(), type: signalOf(r.u8('signal type')) }
   const opt = r.u8('signal options')
   if ((opt & 0x01) !== 0) signal.datatype = r.string('datatype')
   if ((opt & 0x02) !== 0) signal.access = r.string('access')
@@ -154,7 +154,7 @@ function readFederationSync(r: Reader): Message {
   const op = FEDERATION_OPS[r.u8('op') - 1]
   if (op === undefined) r.fail('unknown federation operation', opAt)
   const patterns = list(r, 'patterns', () => r.string('pattern'))
-  const revisions = list(r, 'revisions', (): [string, number | bigint] => [r.string('address'), r.u64('revision')])
+  const revisions = list(r, 'revisions', (): [string, number | bigint] => [r.address(), r.u64('revision')])
   const flags = r.u8('flags')
   const sinceRevision = (flags & 0x80) !== 0 ? r.u64('since revision') : undefined
   const origin = (flags & 0x40) !== 0 ? r.string('origin') : undefined
@@ -179,7 +179,7 @@ function readPublish(r: Reader): Message {
   const flags = r.u8('flags')
   const message: Publish = {
     type: 'PUBLISH',
-    address: r.string('address'),
+    address: r.address(),
     signal: signalOf(flags >>> 5),
     phase: PHASES[flags & PublishFlag.phaseMask] ?? 'start',
   }
@@ -195,7 +195,7 @@ function readPublish(r: Reader): Message {
 
 function readSet(r: Reader): Message {
   const flags = r.u8('flags')
-  const message: SetParam = { type: 'SET', address: r.string('address'), value: { type: 'null' } }
+  const message: SetParam = { type: 'SET', address: r.address(), value: { type: 'null' } }
   if (r.failure === undefined) message.value = readValue(r, flags & SetFlag.typeMask)
   if ((flags & SetFlag.revision) !== 0) message.revision = r.u64('revision')
   if ((flags & SetFlag.lock) !== 0) message.lock = true
@@ -211,7 +211,7 @@ function ttlOf(raw: number): Ttl {
 }
 
 function readParam(r: Reader): SnapshotParam {
-  const param: SnapshotParam = { address: r.string('address'), value: readTyped(r), revision: r.u64('revision') }
+  const param: SnapshotParam = { address: r.address(), value: readTyped(r), revision: r.u64('revision') }
   const opt = r.u8('param options')
   if ((opt & 0x01) !== 0) param.writer = r.string('writer')
   if ((opt & 0x02) !== 0) param.timestamp = r.u64('timestamp')
@@ -251,7 +251,7 @@ function readBundle(r: Reader, depth: number): Message {
 function readAck(r: Reader): Message {
   const flags = r.u8('flags')
   const message: Ack = { type: 'ACK' }
-  if ((flags & 0x01) !== 0) message.address = r.string('address')
+  if ((flags & 0x01) !== 0) message.address = r.address()
   if ((flags & 0x02) !== 0) message.revision = r.u64('revision')
   if ((flags & 0x04) !== 0) message.locked = r.u8('locked') !== 0
   if ((flags & 0x08) !== 0) message.holder = r.string('holder')
@@ -262,7 +262,7 @@ function readAck(r: Reader): Message {
 function readError(r: Reader): Message {
   const message: ErrorMessage = { type: 'ERROR', code: r.u16('code'), message: r.string('message') }
   const flags = r.u8('flags')
-  if ((flags & 0x01) !== 0) message.address = r.string('address')
+  if ((flags & 0x01) !== 0) message.address = r.address()
   if ((flags & 0x02) !== 0) message.correlationId = r.u32('correlation id')
   return message
 }

@@ -1,5 +1,8 @@
 import { DecodeError } from './errors.ts'
+import { KnownTexts } from './known-texts.ts'
 import { decodeUtf8, isValidUtf8 } from './utf8.ts'
+
+const addresses = new KnownTexts()
 
 /**
  * A cursor over `bytes[offset, end)` that cannot run past the end. The first failure sticks: later reads return zero
@@ -79,14 +82,23 @@ export class Reader {
   }
 
   string(field: string): string {
+    const at = this.text(field)
+    return at < 0 ? '' : decodeUtf8(this.bytes, at, this.offset)
+  }
+
+  /** As a string; one that was read lately is not built again. */
+  address(): string {
+    const at = this.text('address')
+    return at < 0 ? '' : addresses.textOf(this.bytes, at, this.offset)
+  }
+
+  /** Where a string begins, behind which the cursor is then; -1: there is none. */
+  private text(field: string): number {
     const length = this.u16(`length of ${field}`)
     const at = this.take(length, field)
-    if (at < 0) return ''
-    if (!isValidUtf8(this.bytes, at, at + length)) {
-      this.fail(`${field} is not valid UTF-8`, at)
-      return ''
-    }
-    return decodeUtf8(this.bytes, at, at + length)
+    if (at < 0 || isValidUtf8(this.bytes, at, at + length)) return at
+    this.fail(`${field} is not valid UTF-8`, at)
+    return -1
   }
 
   /** A copy of the next `length` bytes. */

@@ -6,18 +6,27 @@ import type { OscLink } from './osc-peer.ts'
 const MAX_BUNDLE_BYTES = 1432
 const HEAD_BYTES = 16
 
-/** Puts what is sent in one turn, as the values of a BUNDLE are, into OSC bundles. */
+/**
+ * Puts what is sent in one turn, as the values of a BUNDLE are, into OSC bundles. The router has waited for the time of a
+ * BUNDLE already: they are for now, or for the latency later, which hides what the network takes. Source: bridges.md §3.5.
+ */
 export class BundledLink implements OscLink {
   private readonly link: OscLink
   private readonly encoder: OscEncoder
   private readonly clock: Clock
+  private readonly latencyUs: number
+  /** Of the messages in hand, Unix µs; 0: immediately. */
+  private timeUs = 0
   private messages: OscBytes[] = []
   private size = HEAD_BYTES
+  private isWaiting = false
 
-  constructor(link: OscLink, encoder: OscEncoder, clock: Clock) {
+  /** `latencyMs` 0: receivers take them when they come. */
+  constructor(link: OscLink, encoder: OscEncoder, clock: Clock, latencyMs: number) {
     this.link = link
     this.encoder = encoder
     this.clock = clock
+    this.latencyUs = Math.round(latencyMs * 1000)
   }
 
   get isFull(): boolean {
@@ -26,8 +35,12 @@ export class BundledLink implements OscLink {
 
   send(packet: OscBytes): void {
     const size = 4 + packet.end - packet.start
-    if (this.size + size > MAX_BUNDLE_BYTES) this.flush()
-    if (this.messages.length === 0) this.clock.afterTurn(this.flush)
+    if (this.size + size > MAX_BUNDLE_BYTES) this.put()
+    if (!this.isWaiting) {
+      this.isWaiting = true
+      this.clock.afterTurn(this.flush)
+      if (this.latencyUs > 0) this.timeUs = this.clock.wallUs() + this.latencyUs
+    }
     this.messages.push(packet)
     this.size += size
   }
@@ -42,10 +55,17 @@ export class BundledLink implements OscLink {
   }
 
   private readonly flush = (): void => {
+    this.isWaiting = false
+    this.put()
+  }
+
+  private put(): void {
     if (this.messages.length === 0) return
-    const { messages } = this
+    const { messages, timeUs } = this
     this.messages = []
     this.size = HEAD_BYTES
-    this.link.send(messages.length === 1 ? messages[0] : this.encoder.bundle(messages))
+    // One alone needs no bundle, unless it has a time.
+    const isAlone = messages.length === 1 && timeUs === 0
+    this.link.send(isAlone ? messages[0] : this.encoder.bundle(messages, timeUs))
   }
 }

@@ -5,6 +5,7 @@ import type { Timer } from '../../router/clock.ts'
 import { remoteAddress } from '../../transports/remote-address.ts'
 import type { BridgeContext, OpenBridge, RunningBridge } from '../bridge.ts'
 import { isSameText } from '../same-text.ts'
+import { LocalNetworks } from './local-networks.ts'
 import { OscControl } from './osc-control.ts'
 import { OscDecoder } from './osc-decoder.ts'
 import { OscDirectory } from './osc-directory.ts'
@@ -13,14 +14,17 @@ import { OscInbound } from './osc-inbound.ts'
 import type { OscOptions, OscTargetOptions } from './osc-kind.ts'
 import { OscOutbound } from './osc-outbound.ts'
 import type { OscPacket } from './osc-packet.ts'
-import type { OscPeer } from './osc-peer.ts'
+import type { OscLink, OscPeer } from './osc-peer.ts'
 import { OscPeers } from './osc-peers.ts'
 import { type OscServer, openOscServer } from './osc-server.ts'
 import { OscStream } from './osc-stream.ts'
 import { type OscTarget, openTarget } from './osc-targets.ts'
 import { OscUdp, UdpLink } from './osc-udp.ts'
+import { UnprovenLink } from './unproven-link.ts'
 
 const ANNOUNCE_EVERY_MS = 5000
+/** A whole number as i. */
+const PLAIN = { numbers: 'f32', nil: 'N', bool: 'TF', nestedArrays: 'flatten' } as const
 const TYPES = ['param', 'event', 'stream', 'gesture'] as const
 
 /** OSC over UDP and TCP. Source: bridges.md §3. */
@@ -42,6 +46,7 @@ class OscBridge implements RunningBridge {
   private readonly peers: OscPeers
   private readonly inbound: OscInbound
   private readonly decoder: OscDecoder
+  private readonly localNetworks: LocalNetworks
   private udp: OscUdp | undefined
   private server: OscServer | undefined
   private readonly targets: OscTarget[] = []
@@ -61,6 +66,7 @@ class OscBridge implements RunningBridge {
     const control = new OscControl(context, this.directory, this.outbound, () => this.peers.changed())
     this.inbound = new OscInbound(context, this.directory, this.outbound, control)
     this.decoder = new OscDecoder(options)
+    this.localNetworks = new LocalNetworks(context.clock)
   }
 
   async open(): Promise<void> {
@@ -116,7 +122,11 @@ class OscBridge implements RunningBridge {
     const { address, port } = source
     const known = this.peers.find(address, port)
     if (known !== undefined) {
+      const { link } = known
+      const wasFull = link.isFull
+      link.heard?.(bytes.length)
       this.receive(known, bytes, 0, bytes.length)
+      if (wasFull) known.resume()
       return
     }
     if (this.udp?.sends(source)) return
@@ -129,8 +139,26 @@ class OscBridge implements RunningBridge {
     if (packet.kind === 'fault') {
       this.drop('packet', `${name}: ${packet.problem}`)
     } else if (this.udp !== undefined && this.isWelcome(packet, name)) {
-      this.accept(this.peers.learn(address, port, new UdpLink(this.udp, port, address)), packet)
+      const link = this.linkTo(new UdpLink(this.udp, port, address), address, name)
+      link.heard?.(bytes.length)
+      this.accept(this.peers.learn(address, port, link), packet)
     }
+  }
+
+  /** The way to a sender that was not known. */
+  private linkTo(link: OscLink, host: string, name: string): OscLink {
+    const { options, counters } = this.context
+    const { mustProve, allow, token } = options
+    const isTrusted = allow.length > 0 || token !== undefined || this.localNetworks.includes(host)
+    if (mustProve === 'nobody' || (mustProve === 'strangers' && isTrusted)) return link
+    return new UnprovenLink({
+      link,
+      challenge: (number) => this.outbound.encoder.message('/clasp/challenge', { type: 'i64', value: number }, PLAIN),
+      onHeldBack: () => {
+        counters.outDropped++
+        this.context.problem('unproven', `${name} gets little until it answers /clasp/challenge; see mustProve, allow`)
+      },
+    })
   }
 
   private onSocket(socket: Socket, name: string): void {

@@ -28,6 +28,8 @@ export function isControl(oscAddress: string): boolean {
  * | /clasp/reply | port | answers and values go there from now on |
  * | /clasp/auth | token | /clasp/auth T or F |
  * | /clasp/ping | any | /clasp/pong with the same |
+ * | /clasp/challenge | number | /clasp/prove with the same |
+ * | /clasp/prove | number of a challenge | what was held back |
  *
  * What is refused is answered with /clasp/error and two texts: the request, and what is wrong. Source: bridges.md §3.4.
  */
@@ -86,8 +88,14 @@ export class OscControl {
       case 'ping':
         this.outbound.answer(peer, '/clasp/pong', value)
         return undefined
+      case 'challenge':
+        // No longer than what asked for it.
+        if (numberOf(value) !== undefined) this.outbound.answer(peer, '/clasp/prove', value)
+        return undefined
+      case 'prove':
+        return this.prove(peer, numberOf(first))
       default:
-        return 'expected subscribe, unsubscribe, get, reply, auth or ping'
+        return 'expected subscribe, unsubscribe, get, reply, auth, ping or prove'
     }
   }
 
@@ -111,6 +119,17 @@ export class OscControl {
   private reply(peer: OscPeer, port: number | undefined): string | undefined {
     if (port === undefined || !Number.isInteger(port) || port < 1 || port > 65_535) return 'expected a port'
     if (!peer.link.setPort?.(port)) return 'only over UDP'
+    return undefined
+  }
+
+  /** What was held back is told as it is now. */
+  private prove(peer: OscPeer, number: number | undefined): string | undefined {
+    const { link } = peer
+    if (!link.isDoubtful) return undefined
+    if (number === undefined || !link.prove?.(number)) return 'expected the number of the last challenge'
+    peer.resume()
+    peer.refreshAll(this.directory.params())
+    for (const pattern of peer.subscribed) peer.refresh(this.params(pattern))
     return undefined
   }
 

@@ -3,9 +3,9 @@ import type { Signal, SignalDefinition } from '../../../firmware-protocol/wire/m
 import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Clock } from '../../router/clock.ts'
-import { isSameOnWire } from './osc-echo.ts'
+import { type EchoKey, isSameOnWire } from './osc-echo.ts'
 import type { OscOptions } from './osc-kind.ts'
-import { claspAddressOf, oscAddressOf } from './osc-names.ts'
+import { claspAddressOf, isOscPattern, oscAddressOf } from './osc-names.ts'
 import { OscPattern } from './osc-pattern.ts'
 import type { OscPeer } from './osc-peer.ts'
 
@@ -31,7 +31,8 @@ interface Expected {
 }
 
 /** What is known of one address. */
-export class OscEntry {
+export class OscEntry implements EchoKey {
+  readonly number: number
   readonly address: string
   readonly oscAddress: string
   /** What arrives here is this. */
@@ -45,9 +46,18 @@ export class OscEntry {
   value: Value | undefined
   /** A gesture is going on, and this is its last value. */
   gestureValue: Value | undefined
-  private readonly expected: Expected[] = []
+  /** Replaced rather than emptied: what is pushed to an emptied array has memory for 17 allotted. */
+  private expected: Expected[] = []
 
-  constructor(address: string, oscAddress: string, signal: RuleSignal, touched?: string, touch?: string) {
+  constructor(
+    number: number,
+    address: string,
+    oscAddress: string,
+    signal: RuleSignal,
+    touched?: string,
+    touch?: string,
+  ) {
+    this.number = number
     this.address = address
     this.oscAddress = oscAddress
     this.signal = signal
@@ -57,8 +67,13 @@ export class OscEntry {
 
   /** This value of a peer is on its way to the router, and is to come back from then on. */
   expect(value: Value, peer: OscPeer, fromMs: number): void {
+    const one = { value, peer, fromMs }
+    if (this.expected.length === 0) {
+      this.expected = [one]
+      return
+    }
     if (this.expected.length === MAX_EXPECTED) this.expected.shift()
-    this.expected.push({ value, peer, fromMs })
+    this.expected.push(one)
   }
 
   /** What should have come back by now was refused. Returns whether anything is still expected. */
@@ -75,18 +90,31 @@ export class OscEntry {
    * changed has to be told even what everybody knows.
    */
   take(value: Value, nowMs: number): { origin: OscPeer | undefined; isNews: boolean } {
-    const { expected } = this
-    this.forgetLate(nowMs)
-    const isDue = (one: Expected) => one.fromMs <= nowMs + EARLY_MS
-    const found = expected.findIndex((one) => isDue(one) && isSameOnWire(one.value, value))
-    const origin = found < 0 ? undefined : expected[found].peer
-    const isCorrection = found < 0 && expected.some(isDue)
-    // What was sent before it has been replaced or refused.
-    for (let at = found; at >= 0; at--) if (isDue(expected[at])) expected.splice(at, 1)
+    let origin: OscPeer | undefined
+    let isCorrection = false
+    if (this.expected.length > 0) {
+      this.forgetLate(nowMs)
+      const dueBeforeMs = nowMs + EARLY_MS
+      origin = this.takeExpected(value, dueBeforeMs)
+      isCorrection = origin === undefined && this.expected.some(({ fromMs }) => fromMs <= dueBeforeMs)
+    }
     const isNews = isCorrection || this.value === undefined || !isEqual(this.value, value)
     this.value = value
     this.type = 'param'
     return { origin, isNews }
+  }
+
+  /** Whose value it is. What was sent before it has been replaced or refused. */
+  private takeExpected(value: Value, dueBeforeMs: number): OscPeer | undefined {
+    const { expected } = this
+    for (let found = 0; found < expected.length; found++) {
+      if (expected[found].fromMs > dueBeforeMs || !isSameOnWire(expected[found].value, value)) continue
+      const { peer } = expected[found]
+      if (expected.length === 1) this.expected = []
+      else for (let at = found; at >= 0; at--) if (expected[at].fromMs <= dueBeforeMs) expected.splice(at, 1)
+      return peer
+    }
+    return undefined
   }
 }
 
@@ -98,6 +126,7 @@ export class OscDirectory {
   private readonly byOsc = new Map<string, OscEntry>()
   /** Matches of patterns, good until an address is added, or for a second. */
   private readonly matches = new Map<string, readonly OscEntry[]>()
+  private nextNumber = 0
   private matchesUntil = Number.NEGATIVE_INFINITY
   private readonly announced: () => readonly SignalDefinition[]
   private readonly clock: Clock
@@ -138,6 +167,7 @@ export class OscDirectory {
     return this.byAddress.get(address)
   }
 
+  /** Never of a pattern. */
   knownOsc(oscAddress: string): OscEntry | undefined {
     return this.byOsc.get(oscAddress)
   }
@@ -192,11 +222,11 @@ export class OscDirectory {
     const rule = this.rules.find(({ pattern }) => pattern.matches(oscAddress))
     const signal = rule?.signal ?? 'param'
     const touched = signal === 'gesture' && slash > 0 ? oscAddress.slice(0, slash) : undefined
-    const entry = new OscEntry(address, oscAddress, signal, touched, this.touchOf(oscAddress))
+    const entry = new OscEntry(this.nextNumber++, address, oscAddress, signal, touched, this.touchOf(oscAddress))
     if (this.byAddress.size >= MAX_ENTRIES) this.forgetOldest()
     this.byAddress.set(address, entry)
-    // Whole addresses from elsewhere may look like names below the namespace.
-    if (this.isBelow(address)) this.byOsc.set(oscAddress, entry)
+    // Whole addresses from elsewhere may look like names below the namespace, and names with an empty part like patterns.
+    if (this.isBelow(address) && !isOscPattern(oscAddress)) this.byOsc.set(oscAddress, entry)
     this.matches.clear()
     return entry
   }

@@ -1,6 +1,7 @@
 import { putUtf8, utf8Length } from '../../../firmware-protocol/wire/utf8.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { jsonFromValue } from '../json-value.ts'
+import { timeTagOf } from './osc-time.ts'
 
 /** Hot path: messages are written behind one another into one piece of memory, and sent from there. */
 
@@ -8,7 +9,8 @@ const SLAB_BYTES = 65_536
 const MAX_COPIED = 64
 const I32_MIN = -(2 ** 31)
 const I32_MAX = 2 ** 31 - 1
-const BUNDLE_HEAD = Buffer.from('#bundle\0\0\0\0\0\0\0\0\x01', 'latin1')
+const BUNDLE = Buffer.from('#bundle\0', 'latin1')
+const BUNDLE_HEAD_BYTES = BUNDLE.length + 8
 
 /** How values become arguments; what a receiver understands differs. */
 export interface OscFormat {
@@ -58,12 +60,15 @@ export class OscEncoder {
     return { bytes: this.slab, start, end: this.at }
   }
 
-  /** A bundle that takes effect at once. */
-  bundle(messages: readonly OscBytes[]): OscBytes {
-    let size = BUNDLE_HEAD.length
+  /** `timeUs`: Unix time; 0: immediately. */
+  bundle(messages: readonly OscBytes[], timeUs: number): OscBytes {
+    let size = BUNDLE_HEAD_BYTES
     for (const { start, end } of messages) size += 4 + end - start
     const start = this.room(size)
-    this.at += BUNDLE_HEAD.copy(this.slab, this.at)
+    this.at += BUNDLE.copy(this.slab, this.at)
+    const { seconds, fraction } = timeTagOf(timeUs)
+    this.at = this.slab.writeUInt32BE(seconds, this.at)
+    this.at = this.slab.writeUInt32BE(fraction, this.at)
     for (const message of messages) {
       this.at = this.slab.writeUInt32BE(message.end - message.start, this.at)
       this.at += message.bytes.copy(this.slab, this.at, message.start, message.end)

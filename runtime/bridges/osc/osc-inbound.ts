@@ -76,13 +76,18 @@ export class OscInbound {
 
   /** Applies each message at an address that it is for. */
   private message(peer: OscPeer, message: OscMessage): void {
-    if (isControl(message.address)) this.control.handle(peer, message)
-    else if (isOscPattern(message.address)) {
-      for (const entry of this.matching(peer, message.address)) this.apply(peer, entry, message)
-    } else {
-      const entry = this.entryOf(peer, message.address)
-      if (entry !== undefined) this.apply(peer, entry, message)
+    const { address } = message
+    if (isControl(address)) {
+      this.control.handle(peer, message)
+      return
     }
+    const known = this.directory.knownOsc(address)
+    if (known === undefined && isOscPattern(address)) {
+      for (const entry of this.matching(peer, address)) this.apply(peer, entry, message)
+      return
+    }
+    const entry = known ?? this.entryOf(peer, address)
+    if (entry !== undefined) this.apply(peer, entry, message)
   }
 
   private apply(peer: OscPeer, entry: OscEntry, message: OscMessage): void {

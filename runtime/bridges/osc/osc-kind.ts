@@ -66,6 +66,13 @@ const target = object('A program or device that values are sent to.', {
     fallback: true,
   }),
   bundle: flag({ description: 'Values that change together are sent as one OSC bundle.', fallback: false }),
+  latency: duration({
+    description:
+      'Its bundles are for so much later than they are sent: with clocks that agree, delays of the network do not show. 0 = immediately.',
+    fallback: 0,
+    minMs: 0,
+    maxMs: 10_000,
+  }),
   numbers: optional(numbers),
   nil: optional(nil),
   bool: optional(bool),
@@ -106,6 +113,12 @@ const options = object('Open Sound Control 1.0 and 1.1 over UDP and TCP.', {
     }),
   }),
   token: optional(secret({ description: 'What senders that are no targets have to show by /clasp/auth.' })),
+  mustProve: oneOf({
+    description:
+      'Addresses of UDP senders can be forged. Until they answer /clasp/challenge, these get at most three times the bytes that they send. strangers: those outside of private and own networks, unless allow or token is set.',
+    fallback: 'strangers',
+    values: ['strangers', 'everyone', 'nobody'],
+  }),
   signals: list({
     description: 'What arrives is a param, unless the first rule that matches says otherwise.',
     of: object('A rule.', {
@@ -179,7 +192,9 @@ export const osc = defineBridge<OscOptions>({
     const own = targets.find(
       (target) => target.port === (target.protocol === 'tcp' ? tcp.listen : listen) && isHere(target),
     )
-    return own && `the target ${own.host}:${own.port} is this bridge itself`
+    if (own !== undefined) return `the target ${own.host}:${own.port} is this bridge itself`
+    const late = targets.find(({ latency, bundle }) => latency > 0 && !bundle)
+    return late && `the target ${late.host}:${late.port} has a latency, which is for bundles: set bundle: true`
   },
   load: () => import('./osc-bridge.ts').then(({ openOsc }) => openOsc),
 })

@@ -15,12 +15,15 @@ export class OscOutbound {
   private readonly context: BridgeContext<OscOptions>
   private readonly directory: OscDirectory
   private readonly pace: OscPace<Telling>
+  /** The namespace itself has no name in OSC. */
+  private readonly roots: readonly string[]
   private listening: readonly OscPeer[] = []
   private encoded: { telling: Telling; format: OscFormat; packets: readonly OscBytes[] } | undefined
 
   constructor(context: BridgeContext<OscOptions>, directory: OscDirectory) {
     this.context = context
     this.directory = directory
+    this.roots = [context.namespace, `${context.namespace}/`]
     this.pace = new OscPace(context.options.minInterval, context.clock, (telling) => this.offer(telling))
   }
 
@@ -32,6 +35,7 @@ export class OscOutbound {
   /** A value from the router. */
   onUpdate(update: Update): void {
     const { signal, address, value } = update
+    if (this.roots.includes(address)) return
     const entry = this.directory.entryOf(address)
     if (signal !== 'param') {
       entry.type ??= signal
@@ -42,7 +46,8 @@ export class OscOutbound {
     if (update.isInitial) {
       for (const peer of this.listening) peer.refreshAll([address])
     } else if (isNews && this.listening.length > 0) {
-      const { oscAddress } = entry
+      // The text of the entry: maps know it, while that of the update is compared letter by letter.
+      const { address, oscAddress } = entry
       this.pace.offer(address, { signal, address, value, isInitial: false, oscAddress, key: entry, origin })
     }
   }

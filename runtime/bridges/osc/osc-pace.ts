@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../../router/clock.ts'
 
 const MAX_ADDRESSES = 8192
+/** So many are looked at for one that is not missed. */
+const MAX_LOOKS = 16
 
 interface Entry<T> {
   sentAt: number
@@ -12,7 +14,6 @@ export class OscPace<T> {
   private readonly intervalMs: number
   private readonly clock: Clock
   private readonly onDue: (item: T) => void
-  /** In the order of `sentAt`. */
   private readonly entries = new Map<string, Entry<T>>()
   private timer: Timer | null = null
   private readonly waiting = new Map<string, Entry<T>>()
@@ -31,13 +32,14 @@ export class OscPace<T> {
     const now = this.clock.now()
     const entry = this.entries.get(address)
     if (entry === undefined) {
-      if (this.entries.size >= MAX_ADDRESSES) this.forgetOldest()
+      if (this.entries.size >= MAX_ADDRESSES) this.forgetOne(now)
       this.entries.set(address, { sentAt: now, waiting: undefined })
       this.onDue(item)
     } else if (entry.waiting !== undefined) {
       entry.waiting = item
     } else if (now - entry.sentAt >= this.intervalMs) {
-      this.pass(address, entry, now, item)
+      entry.sentAt = now
+      this.onDue(item)
     } else {
       entry.waiting = item
       this.waiting.set(address, entry)
@@ -74,23 +76,23 @@ export class OscPace<T> {
   private release(address: string, entry: Entry<T>, now: number): void {
     const item = entry.waiting as T
     entry.waiting = undefined
-    this.waiting.delete(address)
-    this.pass(address, entry, now, item)
-  }
-
-  private pass(address: string, entry: Entry<T>, now: number, item: T): void {
     entry.sentAt = now
-    this.entries.delete(address)
-    this.entries.set(address, entry)
+    this.waiting.delete(address)
     this.onDue(item)
   }
 
-  private forgetOldest(): void {
-    for (const [address, { waiting }] of this.entries) {
+  /** Rather one that may pass again anyway. Moving each to the end when it passes took 0.06 µs a message. */
+  private forgetOne(now: number): void {
+    let looks = 0
+    for (const [address, entry] of this.entries) {
       this.entries.delete(address)
-      if (waiting === undefined) return
+      const isMissed = now - entry.sentAt < this.intervalMs || entry.waiting !== undefined
+      if (isMissed && ++looks < MAX_LOOKS) {
+        this.entries.set(address, entry)
+        continue
+      }
       this.waiting.delete(address)
-      this.onDue(waiting)
+      if (entry.waiting !== undefined) this.onDue(entry.waiting)
       return
     }
   }

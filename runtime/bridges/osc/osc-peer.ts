@@ -2,7 +2,7 @@ import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Clock, Timer } from '../../router/clock.ts'
 import type { Update } from '../bridge.ts'
 import { OutboundQueue } from '../outbound-queue.ts'
-import type { OscEcho } from './osc-echo.ts'
+import type { EchoKey, OscEcho } from './osc-echo.ts'
 import type { OscBytes, OscFormat } from './osc-encoder.ts'
 import { OscPace } from './osc-pace.ts'
 import type { OscPattern } from './osc-pattern.ts'
@@ -17,8 +17,14 @@ export interface OscLink {
   /** It takes no more at the moment: what is to be sent waits. */
   readonly isFull: boolean
   send(packet: OscBytes): void
+  /** Whoever is there has not proved to be there. */
+  readonly isDoubtful?: boolean
   /** Sends there from now on; missing: there is no such choice. */
   setPort?(port: number): boolean
+  /** A datagram of so many bytes came from there. */
+  heard?(bytes: number): void
+  /** Whether this is the number that the last challenge told; missing: there is no doubt. */
+  prove?(number: number): boolean
   /** Resolves when what belongs to the link alone is closed. */
   close(): Promise<void>
 }
@@ -27,7 +33,7 @@ export interface OscLink {
 export interface Telling extends Update {
   readonly oscAddress: string
   /** One object for each address. */
-  readonly key: object
+  readonly key: EchoKey
   /** Who sent it, and does not get it back; undefined: nobody on this side. */
   readonly origin: OscPeer | undefined
 }
@@ -88,6 +94,11 @@ export class OscPeer {
 
   get isListening(): boolean {
     return this.isWelcome && (this.parts.getsAll || this.subscriptions.length > 0)
+  }
+
+  /** Patterns that it subscribed to. */
+  get subscribed(): string[] {
+    return this.subscriptions.map(({ text }) => text)
   }
 
   /** Whether values of this sender are its own. */

@@ -179,19 +179,21 @@ export class OscPeers {
     this.changed()
   }
 
-  /** Rather one that does not listen. */
+  /** Rather one that may be forged, or else one that does not listen. */
   private forgetOne(): void {
-    let oldest: [string, OscPeer] | undefined
-    for (const entry of this.heard) {
-      const [, peer] = entry
-      const isBetter = oldest === undefined || peer.isListening === oldest[1].isListening
-      if (oldest === undefined || (isBetter ? peer.heardAt < oldest[1].heardAt : !peer.isListening)) oldest = entry
-    }
-    if (oldest === undefined) return
-    this.heard.delete(oldest[0])
-    void oldest[1].close()
-    this.onLeft(oldest[1])
+    let found: OscPeer | undefined
+    for (const peer of this.heard.values()) if (found === undefined || isLess(peer, found)) found = peer
+    if (found === undefined) return
+    this.heard.delete(found.name)
+    void found.close()
+    this.onLeft(found)
   }
+}
+
+/** Whether this one is rather to be forgotten than that one. */
+function isLess(one: OscPeer, other: OscPeer): boolean {
+  const rankOf = ({ link, isListening }: OscPeer) => (link.isDoubtful ? 0 : 2) + (isListening ? 1 : 0)
+  return rankOf(one) - rankOf(other) < 0 || (rankOf(one) === rankOf(other) && one.heardAt < other.heardAt)
 }
 
 function networksOf(texts: readonly string[]): BlockList {

@@ -37,8 +37,8 @@ export function openTarget(options: OscTargetOptions, parts: TargetParts): OscTa
   return options.protocol === 'tcp' ? new TcpTarget(options, parts) : new UdpTarget(options, parts)
 }
 
-function linkOf(link: OscLink, { bundle }: OscTargetOptions, { encoder, context }: TargetParts): OscLink {
-  return bundle ? new BundledLink(link, encoder, context.clock) : link
+function linkOf(link: OscLink, { bundle, latency }: OscTargetOptions, { encoder, context }: TargetParts): OscLink {
+  return bundle ? new BundledLink(link, encoder, context.clock, latency) : link
 }
 
 /** Datagrams to a host, of which the name is looked up again from time to time. */

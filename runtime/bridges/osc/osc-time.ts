@@ -13,3 +13,11 @@ export function unixUsOf(seconds: number, fraction: number): number {
   const since1900 = seconds < ERA_LIMIT_S ? seconds + ERA_S : seconds
   return (since1900 - UNIX_EPOCH_S) * 1_000_000 + Math.floor((fraction * 1_000_000) / ERA_S)
 }
+
+/** The time tag of Unix µs from 1968 to 2104; 0 is immediately. */
+export function timeTagOf(unixUs: number): { seconds: number; fraction: number } {
+  if (unixUs === 0) return { seconds: 0, fraction: 1 }
+  const since1900 = Math.floor(unixUs / 1_000_000) + UNIX_EPOCH_S
+  // Rounded up, so that the way back, which rounds down, ends where it began.
+  return { seconds: since1900 % ERA_S, fraction: Math.ceil(((unixUs % 1_000_000) * ERA_S) / 1_000_000) }
+}

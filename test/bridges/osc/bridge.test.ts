@@ -3,6 +3,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { OscPace } from '../../../runtime/bridges/osc/osc-pace.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { float32, Gear, hex, int32, message, startOsc, text } from './osc-scene.ts'
@@ -114,6 +115,8 @@ test('names that are no CLASP addresses, and addresses that are no OSC names, su
   gear.send(message('/100%+', 'i', int32(1)), message('/a%20b', 'i', int32(2)))
   await scene.untilParam('/osc/a b')
   assert.deepEqual(scene.param('/osc/100%25%2B'), int(1))
+  // The namespace itself has no name there.
+  await scene.set('/osc', int(4))
   await scene.set('/osc/c,d', int(3))
   await target.hears('/c%2Cd')
   assert.deepEqual(
@@ -175,6 +178,18 @@ test('one address is not sent more often than set, and its last value always is'
   )
 })
 
+test('the last value of each address is sent even where there are more than are remembered', () => {
+  const clock = new SteppedClock()
+  const sent: number[][] = Array.from({ length: 9000 }, () => [])
+  const pace = new OscPace<[number, number]>(1000, clock, ([address, value]) => sent[address].push(value))
+  for (const value of [1, 2, 3]) for (let i = 0; i < sent.length; i++) pace.offer(`/${i}`, [i, value])
+  clock.advance(1000)
+  assert.ok(sent.every((values) => values.at(-1) === 3))
+  // Those that are remembered wait.
+  assert.ok(sent.filter(({ length }) => length === 2).length > 100)
+  assert.equal(clock.pendingTimers, 0)
+})
+
 test('a port that is taken is named with its holder, and tried again', async (t) => {
   const clock = new SteppedClock()
   const holder = createSocket('udp4')
@@ -184,7 +199,10 @@ test('a port that is taken is named with its holder, and tried again', async (t)
   const { scene } = await startOsc(t, '', { clock })
   await scene.apply(`- {id: osc, kind: osc, listen: ${port}, host: 127.0.0.1}`)
   assert.equal(scene.report('osc').state, 'degraded')
-  assert.match(scene.report('osc').reason, new RegExp(`UDP port ${port}.*in use by node.*set listen to a free port`))
+  assert.match(
+    scene.report('osc').reason,
+    new RegExp(`UDP port ${port}.*in use by another part of this router.*set listen to a free port`),
+  )
   holder.close()
   await once(holder, 'close')
   clock.advance(1500)
@@ -237,4 +255,16 @@ test('addresses that were heard of are announced, and a pattern means those that
   assert.deepEqual(found.sort(), ['/osc/** undefined', '/osc/1/fader1 f64', '/osc/dimmer undefined'])
   gear.send(message('/dim*', 'i', int32(9)))
   assert.deepEqual(await scene.untilParam('/osc/dimmer'), int(9))
+})
+
+test('a bridge that would send to itself, or has a latency for no bundles, is refused', async (t) => {
+  const { port, scene } = await startOsc(t)
+  await assert.rejects(
+    scene.apply(`- {id: osc, kind: osc, listen: ${port}, targets: [{host: localhost, port: ${port}}]}`),
+    /is this bridge itself/,
+  )
+  await assert.rejects(
+    scene.apply(`- {id: osc, kind: osc, listen: ${port}, targets: [{host: 192.0.2.9, port: 9000, latency: 20ms}]}`),
+    /has a latency, which is for bundles: set bundle: true/,
+  )
 })

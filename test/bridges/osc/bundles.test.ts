@@ -75,3 +75,40 @@ test('values that change together leave as one bundle where a target wants that'
   await target.hears('/b')
   assert.deepEqual(target.packets, [bundle(0, message('/a', 'i', int32(1)), message('/b', 'i', int32(2)))])
 })
+
+test('bundles for a target with a latency have its time tag, one value alone as well', async (t) => {
+  const clock = new SteppedClock()
+  const target = await Gear.open(t)
+  const { scene } = await startOsc(
+    t,
+    `, targets: [{host: 127.0.0.1, port: ${target.port}, bundle: true, latency: 500ms}]`,
+    { clock },
+  )
+  assert.equal(clock.wallUs(), 1_700_000_005_000_000)
+  await scene.set('/osc/a', int(1))
+  await target.hears('/a')
+  // Seconds since 1900, and half of one.
+  assert.deepEqual(target.packets, [hex('2362756e646c6500 e8fe6f85 80000000 0000000c 2f610000 2c690000 00000001')])
+})
+
+test('a BUNDLE with a time leaves when it takes effect, as one bundle', async (t) => {
+  const clock = new SteppedClock()
+  const target = await Gear.open(t)
+  const { scene } = await startOsc(t, `, targets: [{host: 127.0.0.1, port: ${target.port}, bundle: true}]`, { clock })
+  await scene.send({
+    type: 'BUNDLE',
+    timestamp: clock.wallUs() + 300_000,
+    messages: [
+      { type: 'SET', address: '/osc/a', value: int(1) },
+      { type: 'PUBLISH', address: '/osc/go', signal: 'event', payload: int(2) },
+    ],
+  })
+  await scene.set('/osc/now', int(3))
+  await target.hears('/now')
+  clock.advance(300)
+  await target.hears('/go')
+  assert.deepEqual(target.packets, [
+    message('/now', 'i', int32(3)),
+    bundle(0, message('/a', 'i', int32(1)), message('/go', 'i', int32(2))),
+  ])
+})

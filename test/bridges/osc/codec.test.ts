@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { OscDecoder } from '../../../runtime/bridges/osc/osc-decoder.ts'
-import { isSameOnWire } from '../../../runtime/bridges/osc/osc-echo.ts'
+import { isSameOnWire, OscEcho } from '../../../runtime/bridges/osc/osc-echo.ts'
 import { OscEncoder, type OscFormat } from '../../../runtime/bridges/osc/osc-encoder.ts'
 import type { OscBundle, OscMessage } from '../../../runtime/bridges/osc/osc-packet.ts'
-import { unixUsOf } from '../../../runtime/bridges/osc/osc-time.ts'
+import { timeTagOf, unixUsOf } from '../../../runtime/bridges/osc/osc-time.ts'
+import { SteppedClock } from '../../router/stepped-clock.ts'
 import { bundle, decode, float32, hex, int32, message, text } from './osc-scene.ts'
 
 const usual: OscFormat = { numbers: 'f32', nil: 'N', bool: 'TF', nestedArrays: 'flatten' }
@@ -56,6 +57,55 @@ test('time tags are Unix time in both eras, with their fraction', () => {
   assert.equal(unixUsOf(3_913_056_000, 2 ** 31), 1_704_067_200_500_000)
   // 2036-02-07T06:28:16Z starts the second era.
   assert.equal(unixUsOf(0, 0), 2_085_978_496_000_000)
+  assert.deepEqual(timeTagOf(1_704_067_200_500_000), { seconds: 3_913_056_000, fraction: 2 ** 31 })
+  assert.deepEqual(timeTagOf(2_085_978_496_000_000), { seconds: 0, fraction: 0 })
+  assert.deepEqual(timeTagOf(0), { seconds: 0, fraction: 1 })
+})
+
+test('law: a time becomes a time tag and the same time again', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 4_200_000_000_000_000 }), (us) => {
+      const { seconds, fraction } = timeTagOf(us)
+      assert.ok(seconds < 2 ** 32 && fraction < 2 ** 32)
+      assert.equal(unixUsOf(seconds, fraction), us)
+    }),
+    { seed: 11, numRuns: 500 },
+  )
+})
+
+test('law: of the last 256 values told within the window, each that comes back is taken once', () => {
+  const step = fc.record({
+    isTold: fc.boolean(),
+    key: fc.constantFrom(...[0, 1, 256, 257].map((number) => ({ number }))),
+    value: fc.integer({ min: 0, max: 2 }),
+    by: fc.constantFrom('a', 'b'),
+    waitMs: fc.constantFrom(0, 0, 3),
+    times: fc.constantFrom(1, 1, 90),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const clock = new SteppedClock()
+      const echo = new OscEcho<string>(10, clock)
+      let told: { key: object; value: number; by: string; at: number; isTaken: boolean }[] = []
+      for (const { isTold, key, value, by, waitMs, times } of steps) {
+        clock.advance(waitMs)
+        for (let i = 0; i < times; i++) {
+          if (isTold) {
+            echo.remember(key, int(value), by)
+            told = [...told, { key, value, by, at: clock.now(), isTaken: false }].slice(-256)
+          } else {
+            const found = told.findLast(
+              (one) =>
+                !one.isTaken && one.at >= clock.now() - 10 && one.key === key && one.value === value && one.by !== by,
+            )
+            assert.equal(echo.takes(key, int(value), by), found !== undefined)
+            if (found !== undefined) found.isTaken = true
+          }
+        }
+      }
+    }),
+    { seed: 3, numRuns: 60 },
+  )
 })
 
 test('float32 can be taken as the shortest decimal', () => {

@@ -93,7 +93,13 @@ export async function freeUdpPort(): Promise<number> {
 
 /** The bridge `osc` at a port of its own; `more`: further settings, `, key: value`. */
 export async function startOsc(t: TestContext, more = '', options: BridgeSceneOptions = {}) {
-  const port = await freeUdpPort()
-  const scene = await BridgeScene.start(t, `- {id: osc, kind: osc, listen: ${port}, host: 127.0.0.1${more}}`, options)
+  const entry = (port: number) => `- {id: osc, kind: osc, listen: ${port}, host: 127.0.0.1${more}}`
+  let port = await freeUdpPort()
+  const scene = await BridgeScene.start(t, entry(port), options)
+  // Another test that runs may have been quicker.
+  while (/ port \d+.* in use /.test(scene.report('osc').reason ?? '')) {
+    port = await freeUdpPort()
+    await scene.apply(entry(port))
+  }
   return { port, scene }
 }

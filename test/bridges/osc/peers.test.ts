@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { LocalNetworks } from '../../../runtime/bridges/osc/local-networks.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { float32, freeUdpPort, Gear, hex, int32, message, startOsc, text } from './osc-scene.ts'
@@ -160,4 +162,74 @@ test('two bridges that send to each other do not go round in circles', async (t)
       ['/b/end', int(4)],
     ],
   )
+})
+
+/** Bytes with those of IPv4 and UDP. */
+const weightOf = (packets: readonly Buffer[]) => packets.reduce((sum, { length }) => sum + 28 + length, 0)
+
+async function challenged(gear: Gear): Promise<number> {
+  const { value } = await gear.hears('/clasp/challenge')
+  return value.type === 'i64' ? Number(value.value) : 0
+}
+
+test('a sender that may be forged gets three times its bytes at most, and all when it proves that it receives', async (t) => {
+  const { port, scene } = await startOsc(t, ', mustProve: everyone')
+  const addresses = Array.from({ length: 50 }, (_, i) => `/v/${i}`)
+  for (const address of addresses) await scene.set(`/osc${address}`, int(1))
+  const gear = await Gear.open(t, port)
+  const asked = [message('/clasp/subscribe', 's', text('/v/*'))]
+  gear.send(...asked)
+  await challenged(gear)
+  for (const address of addresses) await scene.set(`/osc${address}`, int(2))
+  assert.ok(weightOf(gear.packets) <= 3 * weightOf(asked), `${weightOf(gear.packets)} bytes`)
+  // A wrong number is one of many tries: there is another challenge, within what the try brought.
+  const first = await challenged(gear)
+  asked.push(message('/clasp/prove', 'i', int32(first === 1 ? 2 : 1)), message('/again'))
+  gear.send(...asked.slice(1))
+  await until(() => gear.messages.filter(({ address }) => address === '/clasp/challenge').length >= 2, 'another one')
+  await scene.untilParam('/osc/again')
+  assert.ok(weightOf(gear.packets) <= 3 * weightOf(asked), `${weightOf(gear.packets)} bytes`)
+  assert.notEqual(await challenged(gear), first)
+  assert.match(scene.report('osc').lastError, /until it answers \/clasp\/challenge; see mustProve/)
+  gear.send(message('/clasp/prove', 'i', int32(await challenged(gear))))
+  const last = (address: string) => gear.messages.findLast((one) => one.address === address)?.value
+  await until(
+    () => addresses.every((address) => JSON.stringify(last(address)) === JSON.stringify(int(2))),
+    'all values',
+  )
+})
+
+test('a sender that has proved itself is not forgotten for those that have not', async (t) => {
+  const { port, scene } = await startOsc(t, ', mustProve: everyone, maxPeers: 2')
+  await scene.set('/osc/long', string('x'.repeat(300)))
+  const subscribe = message('/clasp/subscribe', 's', text('/**'))
+  const listening = await Gear.open(t, port)
+  listening.send(subscribe)
+  listening.send(message('/clasp/prove', 'i', int32(await challenged(listening))))
+  await listening.hears('/long')
+  for (let i = 0; i < 3; i++) {
+    const forged = await Gear.open(t, port)
+    forged.send(subscribe)
+    await challenged(forged)
+  }
+  await scene.set('/osc/x', int(1))
+  await listening.hears('/x')
+})
+
+test('a bridge proves that it receives what it is sent', async (t) => {
+  const { port } = await startOsc(t)
+  const gear = await Gear.open(t, port)
+  gear.send(message('/clasp/challenge', 'i', int32(77)))
+  assert.deepEqual((await gear.hears('/clasp/prove')).value, int(77))
+})
+
+test('private networks and those of this machine are local', () => {
+  const local = new LocalNetworks(new SteppedClock())
+  const own = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ address }) => address))
+  for (const host of [...own, '127.0.0.9', '192.168.7.1', '::ffff:10.1.2.3', '172.31.0.1', 'fd12::1', 'fe80::1%lo']) {
+    assert.ok(local.includes(host), host)
+  }
+  for (const host of ['198.51.100.7', '172.32.0.1', '::ffff:8.8.8.8', '2001:db8::1', 'fec0::1']) {
+    assert.ok(!local.includes(host), host)
+  }
 })
