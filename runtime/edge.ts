@@ -124,7 +124,7 @@ export async function startEdge(initial: Config, parts: EdgeParts): Promise<Edge
       const { startDevicesPart } = await import('./edge/devices-part.ts')
       return startDevicesPart(scope, config)
     })
-    const bridges = new BridgesPart(scope, web)
+    const bridges = new BridgesPart(scope, web, config.journal.folder)
     await bridges.start(config.bridges)
     const routes = new RoutesPart(scope)
     const newestRoutes = () => config.routes

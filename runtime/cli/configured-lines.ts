@@ -38,13 +38,18 @@ export function namedLines(
     const [, node, offset] = /^(gpiochip\d+):(\d+)$/.exec(text) ?? []
     if (node !== undefined) {
       const chip = [...chips].find(([, path]) => path === `/dev/${node}`)?.[0]
+      const last = (board.chips.find(({ id }) => id === chip)?.lines ?? Number.POSITIVE_INFINITY) - 1
+      if (Number(offset) > last) return { key: undefined, pin: undefined, nearest: [`${node}:${last}`] }
       const pins = board.headers.flatMap((header) => header.pins)
       const pin = pins.find(({ line }) => line?.chip === chip && line?.offset === Number(offset))
       return { key: chip === undefined ? undefined : lineKey(chip, Number(offset)), pin, nearest: [] }
     }
     const found = findPin(board, text)
     if ('nearest' in found) return { key: undefined, pin: undefined, nearest: found.nearest }
-    const { line } = found
+    const { line, name, lineNames } = found
+    // The board's pages also know it by other capitals, and by its header.
+    const isTaken = /^pin ?\d+$/i.test(text) || text === name || lineNames.includes(text)
+    if (!isTaken) return { key: undefined, pin: undefined, nearest: [name] }
     return { key: line === undefined ? undefined : lineKey(line.chip, line.offset), pin: found, nearest: [] }
   }
 }

@@ -49,7 +49,8 @@ class Advertiser implements Advertisement {
 
   lookForNetworks(): void {
     if (this.isStopped) return
-    this.looking = this.updateSockets()
+    // The system does not tell its interfaces while a process has no file descriptor left.
+    this.looking = this.updateSockets().catch((error: NodeJS.ErrnoException) => this.complain('all', error))
     this.after(LOOK_FOR_NETWORKS_MS, () => this.lookForNetworks())
   }
 

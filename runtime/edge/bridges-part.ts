@@ -12,11 +12,14 @@ const PATIENCE_MS = 2000
 export class BridgesPart {
   private readonly scope: EdgeScope
   private readonly web: WebRoutes
+  private readonly folder: string | undefined
   private host: Promise<BridgeHost> | undefined
 
-  constructor(scope: EdgeScope, web: WebRoutes) {
+  /** `folder`: that of the journal; undefined: the usual one. */
+  constructor(scope: EdgeScope, web: WebRoutes, folder: string | undefined) {
     this.scope = scope
     this.web = web
+    this.folder = folder
   }
 
   /** Starts them; resolves when each was tried once, or after a while. */
@@ -39,7 +42,9 @@ export class BridgesPart {
   }
 
   readonly stop = async (): Promise<void> => {
-    await (await this.host)?.stop()
+    // Where its code could not be loaded there is nothing to stop, and the others still have to be.
+    const host = await this.host?.catch(() => undefined)
+    await host?.stop()
   }
 
   private async open(): Promise<BridgeHost> {
@@ -52,7 +57,7 @@ export class BridgesPart {
       router,
       clock,
       log,
-      folder: usualJournalFolder(process.env),
+      folder: this.folder ?? usualJournalFolder(process.env),
       web: this.web,
       findProgram: (name) => findProgram(programs, name),
     })

@@ -24,7 +24,8 @@ export interface ArrivalContext {
   idleTimeoutMs: number
   pingIntervalMs: number
   tls: Tls | undefined
-  http(): Promise<HttpSurface>
+  /** undefined: it could not be loaded. */
+  http(): Promise<HttpSurface | undefined>
   counters: PortCounters
 }
 
@@ -147,6 +148,7 @@ export class Arrival {
     if (this.isRefused) return void socket.end(plainResponse('503 Service Unavailable', 'too many connections'))
     const surface = await this.context.http()
     if (socket.destroyed) return
+    if (surface === undefined) return void socket.end(plainResponse('503 Service Unavailable', 'restart the router'))
     surface.adopt(socket, first, {
       upgrade: (request, head) => this.upgrade(request, head),
       keepOpen: () => this.deadline.cancel(),

@@ -118,7 +118,7 @@ export class PortListener {
     this.signal = signal
     const { idleTimeoutMs = 300_000, pingIntervalMs = 30_000, clock = systemClock, routes = new WebRoutes() } = options
     const sweep = new LinkSweep(clock, [idleTimeoutMs, pingIntervalMs])
-    let http: Promise<HttpSurface> | undefined
+    let http: Promise<HttpSurface | undefined> | undefined
     this.context = {
       acceptor,
       log,
@@ -131,7 +131,14 @@ export class PortListener {
       counters: this.counters,
       // Many boards never see a browser: HTTP is loaded for the first connection that speaks it.
       http() {
-        http ??= import('./http-surface.ts').then(({ HttpSurface }) => new HttpSurface(routes, log))
+        http ??= import('./http-surface.ts').then(
+          ({ HttpSurface }) => new HttpSurface(routes, log),
+          (error: Error) => {
+            const remedy = 'restart clasp-edge, above all after an update'
+            log.error(`WebSocket and HTTP cannot be served: ${remedy}`, { error: error.message })
+            return undefined
+          },
+        )
         return http
       },
     }

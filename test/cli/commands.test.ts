@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '../../runtime/client/connect.ts'
+import type { StatusReport } from '../../runtime/observability/status.ts'
 import { until } from '../until.ts'
 import { cli, folderWith, RunningCommand, type RunningRouter, startRouter } from './run-cli.ts'
 
@@ -209,6 +213,24 @@ test('query lists what is announced, status what is going on', async (t) => {
   const report = JSON.parse((await at(router, 'status', '--json')).stdout)
   assert.equal(report.name, 'under test')
   assert.ok(report.router.signals > 5)
+})
+
+test('status of a router with thousands of sessions does not guess, and stays short', async (t) => {
+  const router = await startRouter(t)
+  const report = JSON.parse((await at(router, 'status', '--json')).stdout) as StatusReport
+  const [own] = report.sessions.filter(({ transport }) => transport === 'local')
+  const many = Array.from({ length: 1000 }, (_, i) => {
+    const name = `device ${String(i).padStart(4, '0')}`
+    return { ...own, name, transport: i < 500 ? 'local' : 'websocket' }
+  })
+  const crowded = JSON.stringify({ ...report, router: { ...report.router, sessions: 3000 }, sessions: many })
+  const server = createHttpServer((_, response) => response.end(crowded)).listen(0, '127.0.0.1')
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { stdout } = await cli(['status', '--url', `ws://127.0.0.1:${(server.address() as AddressInfo).port}`])
+  assert.match(stdout, /^sessions +3000 in all \(/m)
+  assert.match(stdout, /^within +device 0000, .*, device 0019 … and 480 more$/m)
+  assert.match(stdout, /^… and 470 more: --json has them\n… and 2,000 more, whose queues/m)
 })
 
 test('monitor prints plain tables when its output is not a terminal', async (t) => {

@@ -167,6 +167,27 @@ describe('doctor', () => {
       'warning',
       /asks for spi0, but the kernel/,
     ],
+    [
+      'a line that devices know by other capitals only',
+      {},
+      'warning',
+      /this board has no pin gpio17/,
+      { config: withDevices(onLine('door', 'gpio17')) },
+    ],
+    [
+      'a line that only the pages of the board call so',
+      {},
+      'warning',
+      /this board has no pin J8:11/,
+      { config: withDevices(onLine('door', 'J8:11')) },
+    ],
+    [
+      'a line beyond the last one of its chip',
+      {},
+      'warning',
+      /this board has no pin gpiochip0:58/,
+      { config: withDevices(onLine('door', 'gpiochip0:58')) },
+    ],
     ['a bus that a device needs', {}, 'problem', /one-wire is not switched on/, { config: withDevices(CELLAR) }],
     [
       'an I2C bus that is not there',

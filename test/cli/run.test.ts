@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -105,6 +105,54 @@ test('SIGHUP applies what it can, names what needs a restart, keeps clients, and
   await router.printed(/limits\.params.*none/, 'stderr')
   await router.printed(/stays as it was/, 'stderr')
   assert.equal((await client.get('/a'))?.revision, 1)
+})
+
+test('when an update has replaced the code, the router goes on, and says that it needs a restart', async (t) => {
+  const file = join(await folderWith(t, { 'config.yaml': `${QUIET}bridges: []\n` }), 'config.yaml')
+  // Hard links: they take no room, and the program does not find its way back to dist.
+  const folder = await mkdtemp(join('dist', 'updated-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await mkdir(join(folder, 'app'))
+  const names = await readdir('dist/app')
+  for (const name of ['clasp-edge.cjs', ...names.map((part) => `app/${part}`)])
+    await link(join('dist', name), join(folder, name))
+  const router = new RunningCommand(['run', '--config', file], { bundle: join(folder, 'clasp-edge.cjs') })
+  t.after(() => router.child.kill('SIGKILL'))
+  const [url] = await router.printed(/ws:\/\/127\.0\.0\.1:\d+\/clasp/)
+  await router.printed(/try next/)
+  // That of WebSockets is loaded with the first of them.
+  const client = await connect(url.replace(/^ws:(.*)\/clasp$/, 'tcp:$1'))
+  t.after(() => client.close())
+  await rm(join(folder, 'app'), { recursive: true })
+  await writeFile(file, `${QUIET}devices: [{name: bath, kind: aht20}]\n`)
+  router.child.kill('SIGHUP')
+  await router.printed(/stays as it was: restart clasp-edge/, 'stderr')
+  const page = await fetch(url.replace(/^ws/, 'http'))
+  assert.deepEqual([page.status, await page.text()], [503, 'restart the router\n'])
+  await router.printed(/WebSocket and HTTP cannot be served: restart clasp-edge/, 'stderr')
+  await client.set('/a', { type: 'i64', value: 1 })
+
+  await writeFile(file, `${QUIET}bridges: [{id: desk, kind: osc}]\n`)
+  router.child.kill('SIGHUP')
+  await router.printed(/could not be put to work/, 'stderr')
+  router.child.kill('SIGINT')
+  const { code, stderr } = await router.exited
+  assert.deepEqual([code, /router stopped/.test(stderr)], [0, true], stderr)
+})
+
+test('a defect in one part is logged and ends nothing', async (t) => {
+  const file = join(await folderWith(t, { 'config.yaml': QUIET }), 'config.yaml')
+  const defect = "process.once('SIGUSR2', () => Promise.reject(new Error('a defect')))"
+  const router = new RunningCommand(['run', '--config', file], {
+    env: { NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(defect)}"` },
+  })
+  t.after(() => router.child.kill('SIGKILL'))
+  await router.printed(/try next/)
+  router.child.kill('SIGUSR2')
+  await router.printed(/a part of the router has failed, the rest goes on.*a defect/, 'stderr')
+  router.child.kill('SIGINT')
+  const { code, stderr } = await router.exited
+  assert.deepEqual([code, /router stopped/.test(stderr)], [0, true], stderr)
 })
 
 test('contradicting and wrong options of run are refused, exit code 2', async () => {

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import { describe, it } from 'node:test'
 import { probeReply } from '../../runtime/discovery/broadcast.ts'
 import { discover } from '../../runtime/discovery/discover.ts'
 import { routersIn } from '../../runtime/discovery/discover-mdns.ts'
 import type { FoundRouter } from '../../runtime/discovery/found-router.ts'
+import { advertise } from '../../runtime/discovery/mdns.ts'
 import { findConflict } from '../../runtime/discovery/mdns-conflict.ts'
 import { AdvertRecords, instanceName, SERVICE_TYPE, txtStrings } from '../../runtime/discovery/mdns-records.ts'
 import { systemClock } from '../../runtime/router/clock.ts'
 import { silentLog } from '../../runtime/router/log.ts'
 import { listenUdp } from '../../runtime/transports/udp.ts'
+import { SteppedClock } from '../router/stepped-clock.ts'
 
 const id = '15d1a9bf-6f77-8cac-9293-09da0c543535'
 const clock = { ...systemClock, wallUs: () => 1_700_000_000_000_000 }
@@ -22,6 +26,25 @@ const txt = txtStrings({
   udp: 7330,
 })
 const advert = { instance: 'Leaf', host: 'stage', port: 7330, txt }
+
+describe('mDNS', () => {
+  it('outlives a system that does not tell its interfaces', async (t) => {
+    t.mock.method(os, 'networkInterfaces', () => {
+      throw new Error('uv_interface_addresses returned EMFILE')
+    })
+    syncBuiltinESMExports()
+    t.after(() => {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    })
+    const warnings: unknown[] = []
+    const log = { ...silentLog, warn: (_message: string, fields?: object) => warnings.push(fields) }
+    const facts = { name: 'Leaf', id, features: ['param' as const], ws: 7330, tcp: 7330, isTls: false }
+    const advertisement = advertise(facts, new SteppedClock(), log)
+    await advertisement.stop()
+    assert.match(JSON.stringify(warnings), /EMFILE/)
+  })
+})
 
 describe('broadcast discovery', () => {
   it('answers a probe with the bytes that seekers expect', () => {

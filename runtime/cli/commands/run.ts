@@ -46,6 +46,8 @@ export const run = defineCommand({
     }
     const { config, file } = await load()
     const log = createLog(config.log)
+    const onUnhandled = (reason: unknown) => tellDefect(reason, log)
+    process.on('unhandledRejection', onUnhandled)
     try {
       const edge = await startEdge(config, { log, version: VERSION })
       const onHangUp = () => reload(edge, load, log)
@@ -55,11 +57,22 @@ export const run = defineCommand({
       process.off('SIGHUP', onHangUp)
       await stop(edge, log)
     } finally {
+      process.off('unhandledRejection', onUnhandled)
       log.close()
     }
     return 0
   },
 })
+
+/**
+ * A promise that nobody waited for has failed. That is a defect of the program, but what it was about concerns one part,
+ * and the show goes on. What is thrown outside of promises may have left anything half done: that ends the process, and
+ * the service manager starts it again.
+ */
+function tellDefect(reason: unknown, log: Log): void {
+  const error = reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)
+  log.error('a part of the router has failed, the rest goes on: please report this', { error })
+}
 
 async function reload(edge: Edge, load: () => Promise<{ config: Config; file: string | undefined }>, log: Log) {
   try {
@@ -69,9 +82,13 @@ async function reload(edge: Edge, load: () => Promise<{ config: Config; file: st
     log.info('configuration read again', { file: name, applied: applied.join(' ') || 'nothing has changed' })
     if (needsRestart.length > 0) log.warn('these changes need a restart', { keys: needsRestart.join(' ') })
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    for (const line of error.message.split('\n')) log.error(line)
-    log.error('the configuration stays as it was: correct the file and send SIGHUP again')
+    for (const line of (error as Error).message.split('\n')) log.error(line)
+    // Code is loaded when it is first wanted; an update may have replaced it.
+    const remedy =
+      error instanceof ConfigError
+        ? 'correct the file and send SIGHUP again'
+        : 'restart clasp-edge, above all after an update'
+    log.error(`the configuration stays as it was: ${remedy}`)
   }
 }
 

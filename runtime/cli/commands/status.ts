@@ -9,6 +9,7 @@ import { tableLines } from '../table.ts'
 import { printable, type Terminal } from '../terminal.ts'
 
 const MOST_SESSIONS = 30
+const MOST_PARTS = 20
 /** Sessions of the router's own parts: bridges, devices, routes. */
 const WITHIN = 'local'
 
@@ -72,7 +73,7 @@ function showReport(report: StatusReport, terminal: Terminal): void {
     ['router', `${report.name} (clasp-edge ${report.version}, node ${process.node}, pid ${process.pid})`],
     ['state', `${report.isReady ? 'ready' : 'not ready'}, up ${showTime(report.uptimeSeconds * 1000)}`],
     ['addresses', report.addresses.join(' ')],
-    ['sessions', sessionCounts(router, within.length)],
+    ['sessions', sessionCounts(report, within.length)],
     ['within', partNames(within.map(({ name }) => name))],
     ['params', `${showCount(router.params)} (${showBytes(router.paramBytes)})`],
     ['signals', showCount(router.signals)],
@@ -119,13 +120,20 @@ function showReport(report: StatusReport, terminal: Terminal): void {
       showTime(session.idleMs),
     ])
   for (const line of tableLines(terminal, columns, rows)) terminal.line(line)
-  const others = router.sessions - within.length - rows.length
+  const others = clients.length - rows.length
+  const unlisted = router.sessions - sessions.length
   if (others > 0) terminal.line(`… and ${showCount(others)} more: --json has them`)
+  if (unlisted > 0) terminal.line(`… and ${showCount(unlisted)} more, whose queues are no longer than those above`)
 }
 
-function sessionCounts({ sessions, subscriptions, handshakes }: StatusReport['router'], within: number): string {
+function sessionCounts({ router, sessions: listed }: StatusReport, within: number): string {
+  const { sessions, subscriptions, handshakes } = router
   const clients = sessions - within
-  const counts = `${clients} ${clients === 1 ? 'client' : 'clients'}, ${within} within the router`
+  // Of very many, a router lists some only: how many of the others are its own is not known.
+  const counts =
+    sessions > listed.length
+      ? `${sessions} in all`
+      : `${clients} ${clients === 1 ? 'client' : 'clients'}, ${within} within the router`
   return `${counts} (${subscriptions} subscriptions, ${handshakes} connecting)`
 }
 
@@ -133,8 +141,9 @@ function sessionCounts({ sessions, subscriptions, handshakes }: StatusReport['ro
 function partNames(names: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1)
-  const texts = [...counts].map(([name, count]) => (count === 1 ? name : `${count} × ${name}`))
-  return texts.sort().join(', ')
+  const texts = [...counts].map(([name, count]) => (count === 1 ? name : `${count} × ${name}`)).sort()
+  const others = texts.length - MOST_PARTS
+  return texts.slice(0, MOST_PARTS).join(', ') + (others > 0 ? ` … and ${others} more` : '')
 }
 
 function showPairs(terminal: Terminal, pairs: readonly (readonly [string, string])[]): void {
