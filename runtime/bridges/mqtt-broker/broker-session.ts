@@ -1,4 +1,5 @@
 /** Hot path. */
+import { randomInt } from 'node:crypto'
 import { ALL_RIGHTS, type Rights } from './access-list.ts'
 import { type Delivery, DeliveryQueue, deliveryOf } from './delivery.ts'
 import { encodeAck, type Outgoing, type Qos } from './outgoing.ts'
@@ -126,6 +127,11 @@ export class BrokerSession {
     this.inflight.set(messageId, delivery)
     this.inflightBytes += delivery.message.parts.payload.length
     this.lastPacketId = messageId
+  }
+
+  /** Its last packet ids are not known; its client may wait for PUBREL with some, and takes no other message with those. */
+  skipPacketIds(): void {
+    this.lastPacketId = (this.lastPacketId + randomInt(MAX_INFLIGHT, MAX_PACKET_ID - MAX_INFLIGHT)) % MAX_PACKET_ID
   }
 
   restoreReceived(messageIds: readonly number[]): void {

@@ -87,8 +87,8 @@ export class BrokerSessions {
     this.parts.onEnded(clientId)
   }
 
-  /** The connection of a session has ended; of `connected` others there are some. */
-  left(session: BrokerSession, connected: number): void {
+  /** The connection of a session has ended. */
+  left(session: BrokerSession): void {
     if (session.expirySeconds === 0) {
       this.end(session)
       return
@@ -96,7 +96,6 @@ export class BrokerSessions {
     // The order of the map is that of leaving.
     this.sessions.delete(session.clientId)
     this.sessions.set(session.clientId, session)
-    this.limit(connected)
   }
 
   /** Ends those whose time is over. */
@@ -110,7 +109,9 @@ export class BrokerSessions {
   /** Sessions of before the start; not those whose time or whose user is over. */
   restore(stored: readonly StoredSession[]): void {
     const { access, clock, keeper, options } = this.parts
-    for (const one of stored) {
+    // As in `left`; those without a time had a connection to the last.
+    const order = [...stored].sort((a, b) => (a.leftAtMs ?? Number.MAX_VALUE) - (b.leftAtMs ?? Number.MAX_VALUE))
+    for (const one of order) {
       const rights = access.rightsOfOwner(one.owner)
       if (rights === undefined || keeper === null) continue
       const session = this.open(one.clientId, one.owner)
@@ -123,8 +124,8 @@ export class BrokerSessions {
     this.limit(0)
   }
 
-  /** Those that have been away longest end. */
-  private limit(connected: number): void {
+  /** Of those whose clients are away, which `connected` are not, too many: who has been away longest ends. */
+  limit(connected: number): void {
     let away = this.sessions.size - connected
     for (const session of this.sessions.values()) {
       if (away <= this.parts.options.maxSessions) return

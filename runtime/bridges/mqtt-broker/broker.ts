@@ -44,6 +44,8 @@ export class Broker {
   private readonly connections = new Set<BrokerConnection>()
   /** By client id. */
   private readonly connected = new Map<string, BrokerConnection>()
+  /** Client that takes over its own session: no other one has to end for it. */
+  private arriving = ''
   private readonly wills: Wills
   private readonly dirty = new Set<BrokerConnection>()
   private passing: Outgoing | null = null
@@ -111,7 +113,9 @@ export class Broker {
     // Others may have come meanwhile.
     if (this.isFull(packet)) return ConnectReason.serverBusy
     const clientId = packet.clientId === '' ? `auto-${randomBytes(8).toString('hex')}` : packet.clientId
+    this.arriving = clientId
     this.connected.get(clientId)?.end(DisconnectReason.takenOver)
+    this.arriving = ''
     const known = this.sessions.get(clientId)
     // What waits for one user is not for another.
     const isPresent = known !== undefined && packet.clean !== true && known.owner === owner
@@ -148,7 +152,8 @@ export class Broker {
       if (delayMs > 0) this.wills.delay(session.clientId, will, this.clock.now() + delayMs)
       else this.flow.publish(will)
     }
-    this.sessions.left(session, this.connected.size)
+    this.sessions.left(session)
+    if (session.clientId !== this.arriving) this.sessions.limit(this.connected.size)
   }
 
   publish(publication: Publication, session: BrokerSession): PublishReason {

@@ -67,6 +67,8 @@ export const openMqttBroker: OpenBridge<MqttBrokerOptions> = async (context) => 
     }
     if (options.webPath !== '') closings.push(...serveWeb(context, broker))
   } catch (error) {
+    // A port may be taken for days: its tries shall not wear out the disk.
+    if (!servers.some((server) => server.listening)) keeper?.giveUp()
     await stop()
     throw error
   }

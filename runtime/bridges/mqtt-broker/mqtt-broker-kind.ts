@@ -103,10 +103,12 @@ export const mqttBroker = defineBridge<MqttBrokerOptions>({
   description: 'An MQTT broker, versions 3.1.1 and 5: its topics are addresses.',
   namespace: '/mqtt',
   options,
-  check({ listen, tlsListen, tlsCert, tlsKey, webPath, users }) {
+  check({ listen, tlsListen, tlsCert, tlsKey, webPath, users, tokens }) {
     if (listen === 0 && tlsListen === 0 && webPath === '') return 'listen, tlsListen and webPath are all switched off'
     if (tlsListen !== 0 && (tlsCert === undefined || tlsKey === undefined)) return 'tlsListen needs tlsCert and tlsKey'
     if (tlsListen !== 0 && tlsListen === listen) return 'listen and tlsListen are the same port'
+    // As of an empty file: whoever shows an empty password would be let in.
+    if (tokens.some(({ token }) => token === '')) return 'a token is empty'
     const bad = users.find(({ password }) => password.startsWith('scrypt:') && !HASHED.test(password))
     return bad === undefined ? undefined : `the password of ${bad.name} is not scrypt:<salt>:<key> in hexadecimal`
   },

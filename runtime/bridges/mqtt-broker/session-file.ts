@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { applyLine, type StoredSession } from './stored-session.ts'
 
@@ -8,11 +8,13 @@ const CHUNK_BYTES = 65_536
 /** Sessions as they were when the file was last written; a torn end is left out. Rejects when it cannot be read. */
 export async function readSessions(path: string): Promise<Map<string, StoredSession>> {
   const sessions = new Map<string, StoredSession>()
-  let rest = ''
+  /** Of a line that is not over: a file of zeros, as a power cut may leave one, is a single line. */
+  const begun: string[] = []
   try {
     for await (const chunk of createReadStream(path, 'utf8')) {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
+      const lines = (chunk as string).split('\n')
+      if (lines.length > 1) lines[0] = begun.splice(0).join('') + lines[0]
+      begun.push(lines.pop() ?? '')
       if (!lines.every((line) => applyLine(line, sessions))) break
     }
   } catch (error) {
@@ -46,7 +48,9 @@ export class SessionFile {
       const folder = await open(dirname(this.path))
       await folder.sync().finally(() => folder.close())
     } catch (error) {
-      await handle.close()
+      await handle.close().catch(() => {})
+      // Of a disk that is full, it would take what is left.
+      await rm(fresh, { force: true }).catch(() => {})
       throw error
     }
     this.handle = handle
@@ -55,7 +59,15 @@ export class SessionFile {
 
   /** Resolves when they are on the disk; after a rejection, it has to be replaced. */
   async add(lines: Iterable<string>): Promise<void> {
-    if (this.handle !== null) await this.write(this.handle, lines)
+    const { handle, bytes } = this
+    if (handle === null) return
+    try {
+      await this.write(handle, lines)
+    } catch (error) {
+      // Of a disk that is full, it took the room that is needed to replace all.
+      await handle.truncate(bytes).catch(() => {})
+      throw error
+    }
   }
 
   async close(): Promise<void> {

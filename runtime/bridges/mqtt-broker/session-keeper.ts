@@ -18,6 +18,9 @@ const SLACK_BYTES = 1024 * 1024
 /** A wall clock that shows less was never set: 2024-01-01. */
 const CLOCK_SET_MS = 1_704_067_200_000
 
+/** Keepers that have been told to stop, by path: writing may take longer than others wait for it. */
+const stopping = new Map<string, Promise<void>>()
+
 export interface KeeperParts {
   readonly path: string
   readonly clock: Clock
@@ -41,6 +44,7 @@ export class SessionKeeper implements SessionKeeping {
   private isWhole = false
   private isSaving = false
   private isStopped = false
+  private isGivenUp = false
   private retryAtMs = Number.NEGATIVE_INFINITY
   private replaceAtMs = Number.NEGATIVE_INFINITY
   private timer: Timer | null = null
@@ -54,6 +58,7 @@ export class SessionKeeper implements SessionKeeping {
   /** What there was before the start. */
   async load(): Promise<StoredSession[]> {
     const { path, onProblem } = this.parts
+    await stopping.get(path)
     try {
       const sessions = await readSessions(path)
       for (const { deliveries } of sessions.values()) {
@@ -79,6 +84,8 @@ export class SessionKeeper implements SessionKeeping {
       session.restore(messageId, { ...rest, message: outgoing, isReceived, stored, isDue: true })
     }
     session.restoreReceived(received)
+    // It had a connection to the last: there was no stop.
+    if (leftAtMs === null) session.skipPacketIds()
     this.keep(session)
   }
 
@@ -111,11 +118,25 @@ export class SessionKeeper implements SessionKeeping {
   }
 
   /** Resolves when all is on the disk, or cannot be. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    const { path } = this.parts
+    const stopped = this.finish().finally(() => {
+      if (stopping.get(path) === stopped) stopping.delete(path)
+    })
+    stopping.set(path, stopped)
+    return stopped
+  }
+
+  /** For a broker that nobody could reach: what was loaded is on the disk already. Then `stop` writes nothing. */
+  giveUp(): void {
+    this.isGivenUp = true
+  }
+
+  private async finish(): Promise<void> {
     this.isStopped = true
     this.timer?.cancel()
     await this.work
-    if (this.isSaving) await this.save()
+    if (this.isSaving && !this.isGivenUp) await this.save()
     await this.file.close().catch(() => {})
   }
 

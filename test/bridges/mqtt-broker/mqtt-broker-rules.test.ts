@@ -8,6 +8,7 @@ import { connectAsync } from 'mqtt'
 import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { AccessList } from '../../../runtime/bridges/mqtt-broker/access-list.ts'
+import { parseConfig } from '../../../runtime/config/load.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
 import { freePort } from '../free-port.ts'
@@ -132,6 +133,11 @@ test('a token is the password alone; who shows none may do what everybody may', 
   const again = await NpmClient.open(t, port, { ...kept, username: 'other', password: 't' })
   await again.mqtt.publishAsync('a', '3', { qos: 1 })
   assert.equal(again.heard.length, 0, 'a session is for its owner')
+})
+
+test('an empty token, as of an empty file, is refused', async () => {
+  const yaml = 'bridges:\n  - {id: b, kind: mqtt-broker, tokens: [{token: t}, {token: ""}]}\n'
+  await assert.rejects(parseConfig(yaml, 'test.yaml'), /a token is empty/)
 })
 
 test('version 5 is told what the router refuses, and why; version 3.1.1 cannot be', async (t) => {

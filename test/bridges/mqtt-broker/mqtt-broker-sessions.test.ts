@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -110,6 +120,60 @@ test('after a power cut there is all that was there a second before; what is fas
   await keeper.stop()
 })
 
+test('after a power cut no message has a packet id that its client may still hold', async (t) => {
+  const { path, clock, keeperAt, sessionOf } = place(t)
+  const keeper = keeperAt(path)
+  const session = sessionOf('c')
+  keeper.keep(session)
+  const ids: number[] = []
+  const write = (bytes: Buffer) => ids.push(bytes.readUInt16BE(5))
+  const connection = { version: 4 as const, receiveMaximum: 10, maxPacketBytes: 1000, isCongested: false, write }
+  session.attach(connection)
+  clock.advance(1000)
+  await until(() => existsSync(path), 'the file')
+  await until(() => clock.pendingTimers === 0, 'an end of writing')
+  const cut = `${path}.cut`
+  copyFileSync(path, cut)
+  // Those it heard of, and the disk did not.
+  for (const n of ['1', '2', '3']) session.deliver(message(n, { qos: 2 }), 2, false, [])
+  const [stored] = await keeperAt(cut).load()
+  const again = sessionOf('c')
+  keeperAt(cut).restore(again, stored)
+  again.attach(connection)
+  for (const n of ['4', '5', '6']) again.deliver(message(n, { qos: 2 }), 2, false, [])
+  assert.deepEqual(ids.slice(0, 3), [1, 2, 3])
+  assert.equal(new Set(ids).size, 6)
+  await keeper.stop()
+})
+
+test('a start in the middle of a stop finds what that one writes', async (t) => {
+  const { path, keeperAt, sessionOf } = place(t)
+  const keeper = keeperAt(path)
+  const session = sessionOf('c')
+  keeper.keep(session)
+  session.deliver(message('x'.repeat(500_000)), 1, false, [])
+  session.deliver(message('last'), 1, false, [])
+  const stopped = keeper.stop()
+  const [found] = await keeperAt(path).load()
+  assert.equal(payloads(found).at(-1), 'last')
+  await stopped
+})
+
+test('what was loaded for nothing is not written again', async (t) => {
+  const { path, clock, keeperAt, sessionOf } = place(t)
+  const keeper = keeperAt(path)
+  keeper.keep(sessionOf('c'))
+  await keeper.stop()
+  const { ino } = statSync(path)
+  const second = keeperAt(path)
+  const [stored] = await second.load()
+  second.restore(sessionOf('c'), stored)
+  second.giveUp()
+  await second.stop()
+  assert.equal(statSync(path).ino, ino)
+  assert.equal(clock.pendingTimers, 0)
+})
+
 test('a torn or spoilt file gives what is in front of it', async (t) => {
   const { path, folder, keeperAt, sessionOf } = place(t)
   const keeper = keeperAt(path)
@@ -179,6 +243,13 @@ test('where sessions cannot be kept the operator is told, and it is tried again'
   await until(() => problems.length === 1, 'a problem')
   assert.match(problems[0], /b\.sessions: sessions cannot be kept: .*; make room, or check its folder/)
   rmSync(join(folder, 'deep'))
+  mkdirSync(join(path, 'a folder where a file should be'), { recursive: true })
+  await until(() => clock.pendingTimers > 0, 'the next time')
+  clock.advance(30_000)
+  await until(() => problems.length === 2, 'a second problem')
+  // What could not be finished takes no room.
+  assert.deepEqual(readdirSync(join(folder, 'deep')), ['b.sessions'])
+  rmSync(path, { recursive: true })
   await until(() => clock.pendingTimers > 0, 'the next time')
   clock.advance(30_000)
   await until(() => existsSync(path), 'the file')
@@ -226,4 +297,33 @@ test('sessions of users that are gone end with a restart', async (t) => {
     again.heard.map(({ text: payload }) => payload),
     ['y'],
   )
+})
+
+test('of too many sessions those end that were left first, before a restart too; none for one who is taken over', async (t) => {
+  const clock = new SteppedClock()
+  clock.stepWall(YEAR_US)
+  const { port, scene } = await start(t, ', maxSessions: 2', { clock })
+  const open = async (name: string, present: '00' | '01') => {
+    const client = await RawClient.open(t, port, CONNECT_KEPT.replace(/63$/, Buffer.from(name).toString('hex')))
+    await client.gets(`20 0e ${present} 00`)
+    return client
+  }
+  const visit = async (name: string, present: '00' | '01') => {
+    const client = await open(name, present)
+    client.say('e0 00')
+    await client.closes()
+    clock.advance(1000)
+  }
+  await visit('a', '00')
+  await visit('b', '00')
+  await visit('a', '01')
+  await scene.apply('[]')
+  await scene.apply(`- {id: b, kind: mqtt-broker, listen: ${port}, host: 127.0.0.1, maxSessions: 2}`)
+  await visit('c', '00')
+  await visit('a', '01')
+  const first = await open('d', '00')
+  const second = await open('d', '01')
+  await first.closes()
+  await visit('c', '01')
+  second.socket.destroy()
 })
