@@ -11,6 +11,8 @@ import type { BridgeCounters, BridgeSession, BundleItem, PublishDetails, Update,
 
 /** The router forgets signals that are not announced again (bridges.md §2.12). */
 const ANNOUNCE_AGAIN_MS = 15 * 60_000
+/** Times of the wall clock and of the monotonic one differ by less. */
+const BEHIND_US = 1000
 const NULL: Value = { type: 'null' }
 
 export interface RouterSessionParts {
@@ -87,7 +89,7 @@ export class RouterSession implements BridgeSession {
     const add = (passing: Passing) => {
       // What a rule holds back comes after the bundle, on its own.
       if (isSent) {
-        this.put(passing)
+        this.putAfter(passing, timestampUs)
         return
       }
       const message = this.messageOf(passing)
@@ -99,6 +101,7 @@ export class RouterSession implements BridgeSession {
   }
 
   announce(namespace: string, signals: readonly SignalDefinition[]): void {
+    if (!this.isOpen) return
     this.announced.set(namespace, signals)
     this.send({ type: 'ANNOUNCE', namespace, signals: [...signals] })
     this.announceTimer ??= this.parts.clock.timer(ANNOUNCE_AGAIN_MS, () => {
@@ -157,6 +160,16 @@ export class RouterSession implements BridgeSession {
     if (message === undefined) return
     if (message.type === 'SET') this.own.sent(message.address)
     this.send(message)
+  }
+
+  /** `timestampUs`: of the bundle that it was part of. What takes effect before that would be undone by older values. */
+  private putAfter(passing: Passing, timestampUs = 0): void {
+    if (timestampUs <= this.parts.clock.wallUs()) {
+      this.put(passing)
+      return
+    }
+    const message = this.messageOf(passing)
+    if (message !== undefined) this.send({ type: 'BUNDLE', messages: [message], timestamp: timestampUs + BEHIND_US })
   }
 
   private enterMapped(passing: Passing, emit: (result: Passing) => void): void {

@@ -47,6 +47,7 @@ export class BridgeStatus {
   private refresh: Timer | null = null
   private problemAt = Number.NEGATIVE_INFINITY
   private toldAt = Number.NEGATIVE_INFINITY
+  private isClosed = false
 
   constructor(entry: BridgeEntry, parts: StatusParts) {
     this.entry = entry
@@ -107,6 +108,7 @@ export class BridgeStatus {
   }
 
   close(): void {
+    this.isClosed = true
     this.refresh?.cancel()
     this.session.close()
   }
@@ -133,6 +135,8 @@ export class BridgeStatus {
   }
 
   private tellSoon(): void {
+    // A bridge that did not stop in time may still have something to say.
+    if (this.isClosed) return
     const waitMs = this.toldAt + STATUS_PAUSE_MS - this.parts.clock.now()
     this.refresh?.cancel()
     this.refresh = this.parts.clock.timer(Math.max(0, waitMs), () => this.tell())

@@ -273,6 +273,18 @@ test('of quick changes of the param enabled the last one counts', async (t) => {
   assert.ok(opened.every(({ isStopped, context }) => isStopped || context.signal.aborted))
 })
 
+test('what a bridge that is gone still has to say keeps no timer', async (t) => {
+  const { scene, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a'))
+  await apply()
+  await pass(2000)
+  const { pendingTimers } = scene.clock as SteppedClock
+  opened[0].context.problem('late', 'it did not stop in time, and fails now')
+  opened[0].context.setPeers(1)
+  opened[0].context.router.announce('/a', [])
+  assert.equal((scene.clock as SteppedClock).pendingTimers, pendingTimers)
+})
+
 test('SETs that the router refuses without a word on their address cost no memory', async (t) => {
   const router = new Router({ ...defaultRouterOptions, name: 'scene' }, { clock: systemClock, log: silentLog })
   t.after(() => router.stop())

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { hostname } from 'node:os'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { pageProblem } from '../../runtime/bridges/page-trust.ts'
@@ -47,6 +48,45 @@ test('a peer that resets its connection while it is refused costs nobody else an
   assert.equal(scene.report('web').state, 'running')
 })
 
+test('a path that is no URL is served as others are', async (t) => {
+  const port = await freePort()
+  const scene = await BridgeScene.start(
+    t,
+    `- {id: web, kind: websocket-json, listen: ${port}, host: 127.0.0.1, path: /}`,
+  )
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write(upgrade('//'))
+  // The JSON text 7 (RFC 6455 §5.7), masked with zeros.
+  socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x37]))
+  assert.deepEqual(await scene.untilParam('/ws/message'), { type: 'i64', value: 7 })
+})
+
+test('what a library throws at a request costs nobody else anything', async (t) => {
+  const port = await freePort()
+  const scene = await BridgeScene.start(t, `- {id: sio, kind: socket-io, listen: ${port}, host: 127.0.0.1, path: //}`)
+  for (const request of ['GET // HTTP/1.1\r\nHost: x\r\n\r\n', upgrade('//')]) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(request)
+    await once(socket, 'close')
+  }
+  assert.equal(scene.report('sio').state, 'running')
+})
+
+test('an offer of another protocol than WebSocket is ignored: what is asked for is answered', async (t) => {
+  const port = await freePort()
+  const scene = await BridgeScene.start(t, `- {id: rest, kind: http, listen: ${port}, host: 127.0.0.1}`)
+  // RFC 7540 §3.2, as Java's HttpClient does.
+  const offer = 'Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAQAAP__\r\n'
+  const socket = connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write(`PUT /v1/state/x HTTP/1.1\r\n${offer}Content-Length: 3\r\n\r\n1`)
+  socket.write('.5')
+  assert.match(await text(socket), /^HTTP\/1\.1 200 /)
+  assert.deepEqual(scene.param('/x'), { type: 'f64', value: 1.5 })
+})
+
 test('at the port of the router no bridge takes the paths of its own clients away', async () => {
   const read = (kind: string, more: string) =>
     parseConfig(`bridges: [{id: web, kind: ${kind}, ${more}}]\n`, 'test.yaml')
@@ -59,6 +99,15 @@ test('at the port of the router no bridge takes the paths of its own clients awa
     await read(kind, `path: ${path}, listen: 8080`)
     await read(kind, 'path: /other/')
   }
+})
+
+test('a token that everybody knows is none: an empty one is refused', async () => {
+  for (const more of [
+    'kind: http, tokens: [{token: ""}]',
+    'kind: websocket-json, token: ""',
+    'kind: socket-io, token: ""',
+  ])
+    await assert.rejects(parseConfig(`bridges: [{id: web, ${more}}]\n`, 'test.yaml'), /a token is empty/, more)
 })
 
 test('web pages may connect where neither a stranger nor his page has a hand in the name', () => {

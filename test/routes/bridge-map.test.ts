@@ -49,3 +49,14 @@ test('what a rule holds back of a bundle comes after it, and is not lost', async
   await pass(100)
   assert.deepEqual(scene.param('/mix/x'), int(3))
 })
+
+test('what a rule holds back of a bundle for a later time does not come before that time', async (t) => {
+  const { scene, opened, entry, apply, pass } = await toy(t)
+  await apply(entry('a', { map: [{ match: '/a/*', to: '/mix/$1', rate: 10 }] }))
+  const items = [1, 2].map((value) => ({ address: '/a/x', value: int(value) }))
+  opened[0].context.router.bundle(items, scene.clock.wallUs() + 1_000_000)
+  await pass(500)
+  assert.equal(scene.param('/mix/x'), undefined)
+  await pass(510)
+  assert.deepEqual(scene.param('/mix/x'), int(2))
+})

@@ -25,8 +25,8 @@ const ANYWHERE = '0.0.0.0'
 /** Art-Net as node and controller on one port. Source: bridges.md §6. */
 export const openArtNet: OpenBridge<ArtNetOptions> = async (context) => {
   const { options } = context
-  const { folder, id, problem } = context
-  const store = await RemoteStore.load({ folder: options.allowRemoteConfig ? folder : undefined, id, problem })
+  const { folder, id, problem, clock } = context
+  const store = await RemoteStore.load({ folder: options.allowRemoteConfig ? folder : undefined, id, problem, clock })
   return openOnNetwork({
     context,
     core: new ArtNetCore(context, store),
@@ -205,7 +205,7 @@ class ArtNetCore implements NetworkBridgeCore<Place> {
       else this.remote.input(packet)
       this.node.changed(from)
     }
-    this.node.reply(from)
+    this.node.answer(from)
   }
 
   private onReply(bytes: Buffer, address: string): void {

@@ -12,6 +12,9 @@ const MAX_DELAY_MS = 1000
 /** Who asked to hear of changes, and when last. */
 const MAX_LISTENERS = 16
 const LISTENER_MS = 10_000
+/** So many replies at once are answers, and changes told, to one address within this time; more follow as one at its end. */
+const MAX_ANSWERS = 16
+const ANSWERS_MS = 1000
 const STYLE_NODE = 0
 const STYLE_CONTROLLER = 1
 const PORTLESS = {
@@ -23,6 +26,13 @@ const PORTLESS = {
   isDisabled: false,
   failSafe: null,
 } as const
+
+/** Who was told something lately. */
+interface Told {
+  count: number
+  isOwed: boolean
+  readonly timer: Timer
+}
 
 export interface ArtNetNodeParts {
   readonly context: BridgeContext<ArtNetOptions>
@@ -41,6 +51,7 @@ export class ArtNetNode {
   private readonly listeners = new Map<string, number>()
   /** Pollers that wait for their answer; each has one timer. */
   private readonly awaited = new Map<string, Timer>()
+  private readonly told = new Map<string, Told>()
   private replies = 0
 
   constructor(parts: ArtNetNodeParts) {
@@ -65,6 +76,12 @@ export class ArtNetNode {
 
   stop(): void {
     for (const timer of this.awaited.values()) timer.cancel()
+    for (const { timer } of this.told.values()) timer.cancel()
+  }
+
+  /** Answers what is no poll. Addresses can be forged, and the replies of 200 ports have 400 times the bytes of a request. */
+  answer(ip: string): void {
+    if (this.told.has(ip) || this.told.size < 2 * MAX_LISTENERS) this.tell(ip)
   }
 
   /** Tells those who asked for it that a port has changed, or has begun or ended to carry something; all but `known`. */
@@ -73,8 +90,27 @@ export class ArtNetNode {
     for (const [ip, askedAt] of this.listeners) {
       if (ip === known) continue
       if (now - askedAt > LISTENER_MS) this.listeners.delete(ip)
-      else this.reply(ip)
+      else this.tell(ip)
     }
+  }
+
+  private tell(ip: string): void {
+    const told = this.told.get(ip)
+    if (told !== undefined && told.count >= MAX_ANSWERS) {
+      told.isOwed = true
+      return
+    }
+    this.reply(ip)
+    if (told !== undefined) {
+      told.count++
+      return
+    }
+    const timer = this.parts.context.clock.timer(ANSWERS_MS, () => {
+      const { isOwed } = this.told.get(ip) as Told
+      this.told.delete(ip)
+      if (isOwed) this.tell(ip)
+    })
+    this.told.set(ip, { count: 1, isOwed: false, timer })
   }
 
   /** One reply for each port. */

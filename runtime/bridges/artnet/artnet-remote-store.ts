@@ -1,6 +1,10 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock, Timer } from '../../router/clock.ts'
 import type { BridgeContext } from '../bridge.ts'
+
+/** Memory cards bear so many writes only, and anybody on the network can ask for them. */
+const WRITE_PAUSE_MS = 1000
 
 /** What consoles have set at one port; what is missing is as configured. */
 export interface RemotePort {
@@ -27,46 +31,70 @@ const LOOKS: readonly string[] = ['hold', 'zero', 'full', 'recorded']
 export class RemoteStore {
   readonly settings: RemoteSettings
   private readonly path: string | undefined
+  private readonly clock: Clock
   private readonly onProblem: (message: string) => void
   private kept: string
-  private saving: Promise<void> | null = null
+  private writtenAt = Number.NEGATIVE_INFINITY
+  private pause: Timer | null = null
+  private work: Promise<void> = Promise.resolve()
 
-  private constructor(settings: RemoteSettings, path: string | undefined, onProblem: (message: string) => void) {
+  private constructor(
+    settings: RemoteSettings,
+    path: string | undefined,
+    clock: Clock,
+    onProblem: (message: string) => void,
+  ) {
     this.settings = settings
     this.path = path
+    this.clock = clock
     this.onProblem = onProblem
     this.kept = JSON.stringify(settings)
   }
 
-  static async load({ folder, id, problem }: Pick<BridgeContext, 'folder' | 'id' | 'problem'>): Promise<RemoteStore> {
+  static async load({
+    folder,
+    id,
+    problem,
+    clock,
+  }: Pick<BridgeContext, 'folder' | 'id' | 'problem' | 'clock'>): Promise<RemoteStore> {
     const onProblem = (message: string) => problem('remote_settings', message)
-    if (folder === undefined) return new RemoteStore({ ports: {} }, undefined, onProblem)
+    if (folder === undefined) return new RemoteStore({ ports: {} }, undefined, clock, onProblem)
     const path = join(folder, `artnet-${id}.json`)
-    return new RemoteStore(await read(path, onProblem), path, onProblem)
+    return new RemoteStore(await read(path, onProblem), path, clock, onProblem)
   }
 
   /** The settings may have changed. */
   save(): void {
-    this.saving ??= this.write().finally(() => {
-      this.saving = null
-    })
+    if (this.pause !== null) return
+    const left = this.writtenAt + WRITE_PAUSE_MS - this.clock.now()
+    if (left > 0) this.pause = this.clock.timer(left, () => this.write())
+    else this.write()
   }
 
-  async saved(): Promise<void> {
-    await this.saving
+  /** Resolves when all is kept. */
+  saved(): Promise<void> {
+    this.write()
+    return this.work
   }
 
-  private async write(): Promise<void> {
+  private write(): void {
+    this.pause?.cancel()
+    this.pause = null
+    this.writtenAt = this.clock.now()
+    this.work = this.work.then(() => this.keep())
+  }
+
+  private async keep(): Promise<void> {
     const { path } = this
-    while (path !== undefined && JSON.stringify(this.settings) !== this.kept) {
-      this.kept = JSON.stringify(this.settings)
-      try {
-        await mkdir(join(path, '..'), { recursive: true })
-        await writeFile(`${path}.new`, this.kept)
-        await rename(`${path}.new`, path)
-      } catch (error) {
-        this.onProblem(`remote settings cannot be kept in ${path}: ${(error as Error).message}`)
-      }
+    const text = JSON.stringify(this.settings)
+    if (path === undefined || text === this.kept) return
+    try {
+      await mkdir(join(path, '..'), { recursive: true })
+      await writeFile(`${path}.new`, text)
+      await rename(`${path}.new`, path)
+      this.kept = text
+    } catch (error) {
+      this.onProblem(`remote settings cannot be kept in ${path}: ${(error as Error).message}`)
     }
   }
 }

@@ -26,10 +26,14 @@ export interface NetworkBridgeParts<P> {
   readonly missing: string
 }
 
+interface Named {
+  /** Of the interface. */
+  readonly name: string
+  readonly family?: string
+}
+
 /** A bridge that waits while its network is away, and opens its sockets anew as soon as the addresses of this machine change. */
-export async function openOnNetwork<P extends { readonly name: string }>(
-  parts: NetworkBridgeParts<P>,
-): Promise<RunningBridge> {
+export async function openOnNetwork<P extends Named>(parts: NetworkBridgeParts<P>): Promise<RunningBridge> {
   const bridge = new NetworkBridge(parts)
   try {
     await bridge.open()
@@ -40,10 +44,10 @@ export async function openOnNetwork<P extends { readonly name: string }>(
   return bridge
 }
 
-class NetworkBridge<P extends { readonly name: string }> implements RunningBridge {
+class NetworkBridge<P extends Named> implements RunningBridge {
   private readonly parts: NetworkBridgeParts<P>
   private known = ''
-  /** Interfaces that had an address, those of the last time at the end. */
+  /** Interfaces that had an address, each for a family; those of the last time at the end. */
   private readonly names = new Set<string>()
   private isWaiting = false
   private isAttached = false
@@ -70,7 +74,8 @@ class NetworkBridge<P extends { readonly name: string }> implements RunningBridg
       await this.parts.core.attach(places)
       this.isAttached = true
     }
-    const isAway = this.names.size === 0 || [...this.names].some((known) => !places.some(({ name }) => name === known))
+    const isAway =
+      this.names.size === 0 || [...this.names].some((known) => !places.some((place) => linkOf(place) === known))
     this.lookIn(isAway ? AWAY_LOOK_EVERY_MS : LOOK_EVERY_MS)
   }
 
@@ -82,7 +87,8 @@ class NetworkBridge<P extends { readonly name: string }> implements RunningBridg
   }
 
   private remember(places: readonly P[]): void {
-    for (const { name } of places) {
+    for (const place of places) {
+      const name = linkOf(place)
       this.names.delete(name)
       this.names.add(name)
     }
@@ -110,4 +116,9 @@ class NetworkBridge<P extends { readonly name: string }> implements RunningBridg
       context.lost(error as Error)
     }
   }
+}
+
+/** IPv6 comes a second or two after IPv4. */
+function linkOf({ name, family = '' }: Named): string {
+  return `${family} ${name}`
 }

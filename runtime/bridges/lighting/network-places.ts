@@ -1,5 +1,9 @@
-import { BlockList, isIPv6 } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { BlockList, isIPv6, SocketAddress } from 'node:net'
+import { ownInterfaces } from '../own-interfaces.ts'
+
+const TENTATIVE = 0x40
+const DUPLICATE = 0x08
 
 /** An IPv4 address of this machine. */
 export interface Place {
@@ -24,7 +28,7 @@ export interface Place6 {
 /** Those of an interface (by its name or its address), or all; loopback only when it is asked for. */
 export function networkPlaces(wanted: string | undefined): Place[] {
   const places: Place[] = []
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+  for (const [name, addresses = []] of Object.entries(ownInterfaces())) {
     for (const { family, address, netmask, internal, mac } of addresses) {
       if (family !== 'IPv4') continue
       const isWanted = wanted === undefined ? !internal : wanted === name || wanted === address
@@ -41,17 +45,40 @@ export function networkPlaces(wanted: string | undefined): Place[] {
 /** The same for IPv6. */
 export function networkPlaces6(wanted: string | undefined): Place6[] {
   const places: Place6[] = []
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
+  const unready = unreadyAddresses()
+  for (const [name, addresses = []] of Object.entries(ownInterfaces())) {
     for (const { family, address, cidr, internal } of addresses) {
       if (family !== 'IPv6') continue
       const isWanted = wanted === undefined ? !internal : wanted === name || wanted === address
-      if (!isWanted) continue
+      if (!isWanted || unready.has(`${address} ${name}`)) continue
       const isOfLink = address.startsWith('fe80:')
       const prefix = Number(cidr?.split('/')[1] ?? 128)
       places.push({ family, name, address: isOfLink ? `${address}%${name}` : address, prefix })
     }
   }
   return places
+}
+
+/**
+ * `address interface` of those that nobody can use: the system still asks whether another machine has them, which takes 1 to
+ * 2 s after an interface came up, or one has. Source: RFC 4862 §5.4, if_addr.h.
+ */
+function unreadyAddresses(): ReadonlySet<string> {
+  const unready = new Set<string>()
+  let lines: string[]
+  try {
+    lines = readFileSync('/proc/net/if_inet6', 'latin1').split('\n')
+  } catch {
+    // There is no IPv6.
+    return unready
+  }
+  for (const line of lines) {
+    const [digits, , , , flags, name] = line.trim().split(/\s+/)
+    if ((Number.parseInt(flags, 16) & (TENTATIVE | DUPLICATE)) === 0) continue
+    const address = digits.match(/.{4}/g)?.join(':') ?? ''
+    unready.add(`${new SocketAddress({ address, family: 'ipv6' }).address} ${name}`)
+  }
+  return unready
 }
 
 function place(name: string, address: string, netmask: string, mac: string): Place {

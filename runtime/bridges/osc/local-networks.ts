@@ -1,7 +1,7 @@
 import { BlockList } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import type { Clock } from '../../router/clock.ts'
 import { plainAddress } from '../../transports/remote-address.ts'
+import { ownInterfaces } from '../own-interfaces.ts'
 
 /** Interfaces are looked at again after this: senders that are not known may be many. */
 const LOOK_EVERY_MS = 10_000
@@ -42,7 +42,7 @@ export class LocalNetworks {
 
 function present(): BlockList {
   const list = new BlockList()
-  const own = Object.values(networkInterfaces()).flatMap((all = []) => all.map(({ cidr }) => cidr))
+  const own = Object.values(ownInterfaces()).flatMap((all = []) => all.map(({ cidr }) => cidr))
   for (const network of [...PRIVATE, ...own]) {
     if (network === null) continue
     const [address, bits] = network.split('/')

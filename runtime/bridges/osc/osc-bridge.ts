@@ -9,6 +9,7 @@ import { LocalNetworks } from './local-networks.ts'
 import { OscControl } from './osc-control.ts'
 import { OscDecoder } from './osc-decoder.ts'
 import { OscDirectory } from './osc-directory.ts'
+import { EXACT } from './osc-encoder.ts'
 import type { OnPacket } from './osc-framing.ts'
 import { OscInbound } from './osc-inbound.ts'
 import type { OscOptions, OscTargetOptions } from './osc-kind.ts'
@@ -23,8 +24,6 @@ import { OscUdp, UdpLink } from './osc-udp.ts'
 import { UnprovenLink } from './unproven-link.ts'
 
 const ANNOUNCE_EVERY_MS = 5000
-/** A whole number as i. */
-const PLAIN = { numbers: 'f32', nil: 'N', bool: 'TF', nestedArrays: 'flatten' } as const
 const TYPES = ['param', 'event', 'stream', 'gesture'] as const
 
 /** OSC over UDP and TCP. Source: bridges.md §3. */
@@ -153,7 +152,7 @@ class OscBridge implements RunningBridge {
     if (mustProve === 'nobody' || (mustProve === 'strangers' && isTrusted)) return link
     return new UnprovenLink({
       link,
-      challenge: (number) => this.outbound.encoder.message('/clasp/challenge', { type: 'i64', value: number }, PLAIN),
+      challenge: (number) => this.outbound.encoder.message('/clasp/challenge', { type: 'i64', value: number }, EXACT),
       onHeldBack: () => {
         counters.outDropped++
         this.context.problem('unproven', `${name} gets little until it answers /clasp/challenge; see mustProve, allow`)

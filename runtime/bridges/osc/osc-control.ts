@@ -1,6 +1,7 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { BridgeContext } from '../bridge.ts'
 import type { OscDirectory } from './osc-directory.ts'
+import { EXACT } from './osc-encoder.ts'
 import type { OscOptions } from './osc-kind.ts'
 import { isOscPattern } from './osc-names.ts'
 import type { OscOutbound } from './osc-outbound.ts'
@@ -90,7 +91,7 @@ export class OscControl {
         return undefined
       case 'challenge':
         // No longer than what asked for it.
-        if (numberOf(value) !== undefined) this.outbound.answer(peer, '/clasp/prove', value)
+        if (numberOf(value) !== undefined) this.outbound.answer(peer, '/clasp/prove', value, EXACT)
         return undefined
       case 'prove':
         return this.prove(peer, numberOf(first))

@@ -24,6 +24,9 @@ export interface OscFormat {
   readonly nestedArrays: 'flatten' | 'brackets'
 }
 
+/** For what bridges ask each other: a whole number as i or h, whatever values are sent as. */
+export const EXACT: OscFormat = { numbers: 'f32', nil: 'N', bool: 'TF', nestedArrays: 'flatten' }
+
 /** A packet in memory that does not change any more. */
 export interface OscBytes {
   readonly bytes: Buffer

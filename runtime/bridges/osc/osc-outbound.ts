@@ -78,9 +78,9 @@ export class OscOutbound {
   }
 
   /** A message that is no value of the router. */
-  answer(peer: OscPeer, oscAddress: string, value: Value): void {
+  answer(peer: OscPeer, oscAddress: string, value: Value, format = peer.format): void {
     if (peer.link.isFull) this.context.counters.outDropped++
-    else peer.link.send(this.encoder.message(oscAddress, value, peer.format))
+    else peer.link.send(this.encoder.message(oscAddress, value, format))
   }
 
   stop(): void {

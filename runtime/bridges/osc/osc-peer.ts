@@ -188,7 +188,10 @@ export class OscPeer {
         if (this.link.isFull || count++ === REFRESH_COUNT) break
         this.toRefresh.delete(address)
         const telling = this.parts.current(address)
-        if (telling !== undefined) this.parts.tell(this, telling)
+        if (telling === undefined) continue
+        this.parts.tell(this, telling)
+        // It was held back.
+        if (this.link.isDoubtful && this.link.isFull) this.toRefresh.add(address)
       }
       if (this.toRefresh.size > 0 && !this.link.isFull) this.scheduleRefresh(REFRESH_EVERY_MS)
     })

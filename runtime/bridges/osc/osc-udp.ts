@@ -1,8 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import { explainListenFailure } from '../../transports/listen-error.ts'
 import { remoteAddress } from '../../transports/remote-address.ts'
+import { ownInterfaces } from '../own-interfaces.ts'
 import type { OscBytes } from './osc-encoder.ts'
 import type { OscLink } from './osc-peer.ts'
 
@@ -75,7 +75,7 @@ export class OscUdp {
     if (socket === undefined || port !== this.port) return false
     const own = socket.address().address
     if (own !== '0.0.0.0' && own !== '::') return address === own
-    return Object.values(networkInterfaces()).some((all) => all?.some((one) => one.address === address))
+    return Object.values(ownInterfaces()).some((all) => all?.some((one) => one.address === address))
   }
 
   send({ bytes, start, end }: OscBytes, port: number, host: string): void {

@@ -116,7 +116,8 @@ class SacnCore implements NetworkBridgeCore<SacnPlace> {
   async stop(): Promise<void> {
     this.isStopped = true
     this.universes.stop(this.isBreak)
-    this.sender.stop(this.isBreak)
+    // Without a network nobody hears goodbyes: receivers know the source as it was.
+    this.sender.stop(this.isBreak || this.network === null)
     await this.detach()
   }
 

@@ -112,9 +112,9 @@ export class SacnSender {
     this.syncTimer?.cancel()
     // What was sent last would never be seen.
     this.synchronize()
-    for (const { universe, sequence } of this.ports.values()) {
-      if (isBreak) endedAt.set(`${this.parts.cid}/${universe}`, sequence)
-      else endedAt.delete(`${this.parts.cid}/${universe}`)
+    for (const { universe, sequence, hasBegun } of this.ports.values()) {
+      if (!isBreak) endedAt.delete(`${this.parts.cid}/${universe}`)
+      else if (hasBegun) endedAt.set(`${this.parts.cid}/${universe}`, sequence)
     }
     if (isBreak) return
     for (const port of this.ports.values()) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -203,6 +203,57 @@ test('a console that wants to hear of changes is told of those that others make'
   assert.equal((await listener.reply(1))[190], 7)
 })
 
+test('many requests of what may be a forged address get few replies, and the last one shows how it is then', async (t) => {
+  const clock = new SteppedClock()
+  const scene = await start(t, '127.0.38.2', `${allowed}, inputs: [{ universe: 5 }]`, clock)
+  const console_ = await desk(t, '127.0.38.1', '127.0.38.2')
+  for (let i = 0; i < 50; i++) console_.send(artAddress({ name: `name ${i}` }))
+  // It comes behind them.
+  console_.send(artDmx(5, 9))
+  await scene.untilParam('/artnet/5/1')
+  clock.advance(1000)
+  await until(() => console_.got.at(-1)?.toString('latin1', 26, 34) === 'name 49\0', 'the last name')
+  assert.ok(console_.got.length < 25, `${console_.got.length} replies`)
+})
+
+test('remote settings are not written more often than once a second, and all are at the end', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'artnet-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const clock = new SteppedClock()
+  const store = await RemoteStore.load({ folder, id: 'a', problem: (_code, text) => assert.fail(text), clock })
+  const kept = () => JSON.parse(readFileSync(join(folder, 'artnet-a.json'), 'utf8')).shortName
+  const name = (shortName: string) => {
+    store.settings.shortName = shortName
+    store.save()
+  }
+  name('one')
+  await until(() => existsSync(join(folder, 'artnet-a.json')), 'a file')
+  name('two')
+  name('three')
+  assert.equal(clock.pendingTimers, 1)
+  assert.equal(kept(), 'one')
+  clock.advance(1000)
+  await until(() => kept() === 'three', 'the last one')
+  name('four')
+  await store.saved()
+  assert.deepEqual([kept(), clock.pendingTimers], ['four', 0])
+})
+
+test('remote settings that could not be written are written at the end, if they can be then', async (t) => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'artnet-')), 'state')
+  t.after(() => rmSync(join(folder, '..'), { recursive: true }))
+  writeFileSync(folder, 'this is no folder')
+  const problems: string[] = []
+  const problem = (_code: string, text: string) => void problems.push(text)
+  const store = await RemoteStore.load({ folder, id: 'a', problem, clock: new SteppedClock() })
+  store.settings.shortName = 'one'
+  store.save()
+  await until(() => problems.length > 0, 'a problem')
+  rmSync(folder)
+  await store.saved()
+  assert.equal(JSON.parse(readFileSync(join(folder, 'artnet-a.json'), 'utf8')).shortName, 'one')
+})
+
 test('ArtIpProg is answered with the address as it is', async (t) => {
   await start(t, '127.0.35.2', allowed)
   const console_ = await desk(t, '127.0.35.1', '127.0.35.2')
@@ -220,7 +271,12 @@ test('a damaged file of remote settings is told, and what makes no sense in one 
   const problems: string[] = []
   const load = (text: string) => {
     writeFileSync(join(folder, 'artnet-a.json'), text)
-    return RemoteStore.load({ folder, id: 'a', problem: (_code, message) => problems.push(message) })
+    return RemoteStore.load({
+      folder,
+      id: 'a',
+      problem: (_code, message) => problems.push(message),
+      clock: new SteppedClock(),
+    })
   }
   for (const text of ['{"shortName": "st', 'null', '7', '{"ports": {"output/5": null}}']) {
     assert.deepEqual((await load(text)).settings, { ports: {} }, text)

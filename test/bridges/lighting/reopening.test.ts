@@ -5,6 +5,7 @@ import { syncBuiltinESMExports } from 'node:module'
 import os, { type NetworkInterfaceInfo } from 'node:os'
 import { type TestContext, test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { LocalNetworks } from '../../../runtime/bridges/osc/local-networks.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
@@ -118,6 +119,49 @@ for (const [kind, targets, slotsAt] of kinds) {
     }
   })
 }
+
+test('sACN: numbers go on where the network came back with an address that could not be had yet', async (t) => {
+  const got = await receiver(t, '127.0.84.1')
+  pretend(t, '127.0.84.2')
+  const clock = new SteppedClock()
+  const yaml = `- { id: s, kind: sacn, port: ${PORT}, outputs: [{ universe: 1, destinations: [127.0.84.1] }] }`
+  const scene = await BridgeScene.start(t, yaml, { clock })
+  await scene.set('/sacn/1/1', int(9))
+  await until(() => got.length > 0, 'a frame')
+  pretend(t, '127.0.84.2', '192.0.2.77')
+  clock.advance(10_000)
+  await until(() => /192\.0\.2\.77/.test(scene.report('s').reason), 'the loss')
+  pretend(t, '127.0.84.2')
+  await scene.set('/sacn/1/1', int(10))
+  await until(() => {
+    clock.advance(25)
+    return got.some((bytes) => bytes.length === 638 && bytes[126] === 10)
+  }, 'frames again')
+  const numbers = got.filter(({ length }) => length === 638).map((bytes) => bytes[111])
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, at) => at + 1),
+  )
+})
+
+test('a system that does not tell its addresses for a while changes nothing', async (t) => {
+  for (const [kind, own] of [
+    ['sacn', '127.0.86.2'],
+    ['artnet', '127.0.86.3'],
+  ]) {
+    pretend(t, own)
+    const clock = new SteppedClock()
+    const scene = await BridgeScene.start(t, `- { id: s, kind: ${kind}, port: ${PORT}, outputs: [] }`, { clock })
+    t.mock.method(os, 'networkInterfaces', () => {
+      throw new Error('uv_interface_addresses returned EMFILE')
+    })
+    syncBuiltinESMExports()
+    clock.advance(20_000)
+    await scene.settle()
+    assert.deepEqual([scene.report('s').state, scene.report('s').lastError], ['running', ''])
+    assert.ok(new LocalNetworks(clock).includes('10.0.0.1'))
+  }
+})
 
 test('sources that go with the network are lost in their time', async (t) => {
   for (const [kind, own, packet] of [

@@ -217,10 +217,20 @@ test('a sender that has proved itself is not forgotten for those that have not',
 })
 
 test('a bridge proves that it receives what it is sent', async (t) => {
-  const { port } = await startOsc(t)
+  // As float32 the number would be another one.
+  const { port } = await startOsc(t, ', numbers: int-as-float')
   const gear = await Gear.open(t, port)
-  gear.send(message('/clasp/challenge', 'i', int32(77)))
-  assert.deepEqual((await gear.hears('/clasp/prove')).value, int(77))
+  gear.send(message('/clasp/challenge', 'i', int32(1_234_567_891)))
+  assert.deepEqual((await gear.hears('/clasp/prove')).value, int(1_234_567_891))
+})
+
+test('a value that was asked for and held back follows when the sender has proved itself', async (t) => {
+  const { port, scene } = await startOsc(t, ', mustProve: everyone')
+  await scene.set('/osc/long', string('x'.repeat(400)))
+  const gear = await Gear.open(t, port)
+  gear.send(message('/clasp/get', 's', text('/long')))
+  gear.send(message('/clasp/prove', 'i', int32(await challenged(gear))))
+  assert.deepEqual((await gear.hears('/long')).value, string('x'.repeat(400)))
 })
 
 test('private networks and those of this machine are local', () => {
