@@ -10,6 +10,7 @@ export function repeat(
   signal: AbortSignal,
   step: () => void | Promise<void>,
 ): void {
+  if (signal.aborted) return
   let nextAt = clock.now() + intervalMs
   const run = async () => {
     try {

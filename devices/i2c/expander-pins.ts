@@ -1,5 +1,6 @@
 import { type FailSafeOptions, failSafeOptions, failSafeProblem } from '../fail-safe.ts'
-import type { OutputRules } from '../gpio/output-control.ts'
+import { LONGEST_ON_MS } from '../gpio/on-time-limit.ts'
+import { LONGEST_DEAD_TIME_MS, type OutputRules } from '../gpio/output-control.ts'
 import { choice, duration, flag, name, number } from '../options.ts'
 import { rowName } from '../row-names.ts'
 
@@ -44,7 +45,7 @@ export function pinColumns(isActiveLow: boolean) {
       'off',
       ['off', 'on', 'hold'],
     ),
-    maxOn: duration('Off after so long, whatever it is told; 0s = no limit.', 0, { minMs: 0, maxMs: 30 * DAY_MS }),
+    maxOn: duration('Off after so long, whatever it is told; 0s = no limit.', 0, { minMs: 0, maxMs: LONGEST_ON_MS }),
     minOn: duration('On for so long at least.', 0, { minMs: 0, maxMs: DAY_MS }),
     minOff: duration('Off for so long at least, as compressors need it.', 0, { minMs: 0, maxMs: DAY_MS }),
     maxSwitchHz: number('Changes a second; the last one counts. 0 = no limit.', 0, { min: 0, max: 1000 }),
@@ -54,7 +55,10 @@ export function pinColumns(isActiveLow: boolean) {
       'exclusive',
       'reject',
     ]),
-    deadTime: duration('Between the one going off and this one going on.', 100, { minMs: 0, maxMs: 60_000 }),
+    deadTime: duration('Between the one going off and this one going on.', 100, {
+      minMs: 0,
+      maxMs: LONGEST_DEAD_TIME_MS,
+    }),
   }
 }
 

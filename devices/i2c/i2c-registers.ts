@@ -110,17 +110,22 @@ function placeOf({ register, type, bit, bits }: Row): string {
   return `the ${type} in register 0x${register.toString(16).padStart(2, '0')}${part}`
 }
 
-function rowProblem({ type, bit, bits, scale, min, max }: Row): string | undefined {
+function rowProblem(row: Row): string | undefined {
+  const { type, bit, bits, scale, min, max } = row
   if (scale === 0) return 'scale is 0'
   if (min !== undefined && max !== undefined && min >= max) return 'min has to be below max'
-  if (bit === undefined) return undefined
-  if (isFloat(type)) return 'a float has no bits that count alone'
+  if (bit === undefined && bits > 1) return 'bits count from a bit: say which one is the lowest'
+  if (bit !== undefined && isFloat(type)) return 'a float has no bits that count alone'
   const most = byteCount(type) * 8
-  return bit + bits > most ? `${type} has the bits 0 to ${most - 1} only` : undefined
+  if (bit !== undefined && bit + bits > most) return `${type} has the bits 0 to ${most - 1} only`
+  const [lowest, highest] = endsOf(row) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  if (isFlag(row) || ((min ?? lowest) <= highest && (max ?? highest) >= lowest)) return undefined
+  return `min and max leave no value: it can be ${lowest} to ${highest}`
 }
 
 function readingOf(row: Row, raw: number): number | boolean | null {
-  if (isFlag(row)) return raw === 1
+  // In a signed type, one that is set is -1.
+  if (isFlag(row)) return raw !== 0
   const { scale, offset, type, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = row
   const value = Number((raw * scale + offset).toPrecision(isFloat(type) ? FLOAT_DIGITS : SCALED_DIGITS))
   // NaN is outside as well.
@@ -145,9 +150,16 @@ function signalOf(row: Row): SignalSpec {
 /** Where the configuration does not tell both ends, what the bits can hold. */
 function rangeOf(row: Row): readonly [min: number, max: number] | undefined {
   if (isFlag(row)) return [0, 1]
-  const raw = rawRange(row.type, fieldOf(row))
-  const ends = raw?.map((end) => end * row.scale + row.offset) ?? []
-  const min = row.min ?? (ends.length > 0 ? Math.min(...ends) : undefined)
-  const max = row.max ?? (ends.length > 0 ? Math.max(...ends) : undefined)
+  const ends = endsOf(row)
+  const min = row.min ?? ends?.[0]
+  const max = row.max ?? ends?.[1]
   return min === undefined || max === undefined ? undefined : [min, max]
+}
+
+/** The values that it can have, whatever the configuration takes for one; of floats undefined. */
+function endsOf(row: Row): readonly [min: number, max: number] | undefined {
+  const raw = rawRange(row.type, fieldOf(row))
+  if (raw === undefined) return undefined
+  const ends = raw.map((end) => end * row.scale + row.offset)
+  return [Math.min(...ends), Math.max(...ends)]
 }

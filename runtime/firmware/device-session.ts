@@ -7,11 +7,11 @@ import { isNumeric, readLinkValue } from '../../firmware-protocol/link/link-valu
 import { RecordReader } from '../../firmware-protocol/link/record-reader.ts'
 import { addressProblem } from '../../firmware-protocol/wire/address.ts'
 import { HEADER_BYTES, MAX_FRAME_BYTES, MessageCode } from '../../firmware-protocol/wire/constants.ts'
-import { encodeMessage } from '../../firmware-protocol/wire/encode-message.ts'
 import { DecodeError, EncodeError } from '../../firmware-protocol/wire/errors.ts'
 import { decodeFrame, encodeFrame, frameLength } from '../../firmware-protocol/wire/frame.ts'
-import type { Message, Publish, Signal, SignalDefinition } from '../../firmware-protocol/wire/message.ts'
+import type { Message, Publish, Signal } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { announcements } from '../router/announcements.ts'
 import type { Clock } from '../router/clock.ts'
 import {
   bareFraming,
@@ -64,8 +64,6 @@ const TUNNELLED: readonly number[] = [MessageCode.set, MessageCode.publish, Mess
 const FIRST_PATTERN_ID = 100_000
 const SPARE_BYTES = 512
 const LARGEST_SPARE_BYTES = 4096
-/** Signals are announced in portions of so many bytes, which fit into a frame. */
-const ANNOUNCE_BYTES = 48_000
 
 /**
  * One device as a client of the router: its records become CLASP frames, and what the router sends to it becomes
@@ -166,22 +164,8 @@ export class DeviceSession implements Link {
   /** Announced signals expire: this is to be said again now and then. */
   announceSignals(): void {
     if (this.descriptor === null) return
-    const namespace = this.prefix.slice(0, -1)
-    let signals: SignalDefinition[] = []
-    let bytes = 0
-    for (const { id } of this.descriptor.signals) {
-      const alias = this.byId[id]
-      if (alias === undefined) continue
-      const signal = signalDefinition(alias)
-      bytes += encodeMessage({ type: 'ANNOUNCE', namespace, signals: [signal] }).length
-      if (bytes > ANNOUNCE_BYTES && signals.length > 0) {
-        this.say({ type: 'ANNOUNCE', namespace, signals })
-        signals = []
-        bytes = 0
-      }
-      signals.push(signal)
-    }
-    if (signals.length > 0) this.say({ type: 'ANNOUNCE', namespace, signals })
+    const aliases = this.descriptor.signals.flatMap(({ id }) => this.byId[id] ?? [])
+    for (const message of announcements(this.prefix.slice(0, -1), aliases.map(signalDefinition))) this.say(message)
   }
 
   /** Asks the device to sample a signal so often (ms), and to report such changes only. */

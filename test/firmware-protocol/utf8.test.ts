@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { KnownTexts } from '../../firmware-protocol/wire/known-texts.ts'
 import { decodeUtf8, isValidUtf8, putUtf8, utf8Length } from '../../firmware-protocol/wire/utf8.ts'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -30,6 +31,17 @@ describe('UTF-8', () => {
         }
       }
     }
+  })
+
+  it('that was read lately is read as it is, also where many texts share a place', () => {
+    const known = new KnownTexts()
+    const check = (text: string) => {
+      const bytes = new TextEncoder().encode(`-${text}-`)
+      // The second time it is known, unless it is too long or not ASCII.
+      for (const time of ['first', 'second']) assert.equal(known.textOf(bytes, 1, bytes.length - 1), text, time)
+    }
+    for (const round of [0, 1]) for (let i = 0; i < 10_000; i++) check(`/${(i * 7) >> round}/x`)
+    fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 70 }), check))
   })
 
   it('of any bytes is judged and read as by the platform', () => {

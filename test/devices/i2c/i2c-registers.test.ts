@@ -46,6 +46,7 @@ test('a table of registers reads a chip that has no driver, after it was set up'
     - { name: float, register: 0x20, type: f32le, scale: 2 }
     - { name: nothing, register: 0x24, type: f32be }
     - { name: alarm, register: 0x28, bit: 3 }
+    - { name: sign, register: 0x28, type: s8, bit: 6 }
     - { name: mode, register: 0x28, bit: 5, bits: 3 }
     - { name: outside, register: 0x10, type: u16be, max: 100 }`,
     { prepare: ({ i2c }) => i2c.attach('1', 0x48, chip) },
@@ -56,7 +57,7 @@ test('a table of registers reads a chip that has no driver, after it was set up'
     ['temperature', 'byte', 'signed', 'big', 'little', 'triple', 'most', 'float', 'nothing'].map(value),
     [-25, 255, -1, 0xfffe, -2, -0x7fffff, 0xffffffff, 25, null],
   )
-  assert.deepEqual(['alarm', 'mode', 'outside'].map(value), [true, 3, null])
+  assert.deepEqual(['alarm', 'sign', 'mode', 'outside'].map(value), [true, true, 3, null])
   const meta = (name: string) => scene.signals.find(({ address }) => address === `/i2c/board/${name}`)
   assert.deepEqual([meta('temperature')?.meta?.unit, meta('temperature')?.meta?.range], ['Cel', [-40, 125]])
   assert.deepEqual([meta('mode')?.datatype, meta('mode')?.meta?.range], ['i64', [0, 7]])
@@ -101,6 +102,10 @@ test('a table of registers that contradicts itself is refused with what is wrong
     /two rows are for the u8 in register 0x01/,
   )
   assert.match(await refusal('{ name: a, register: 1, scale: 0 }'), /scale is 0/)
+  assert.match(await refusal('{ name: a, register: 1, bits: 4 }'), /bits count from a bit/)
+  assert.match(await refusal('{ name: a, register: 1, min: 300 }'), /leave no value: it can be 0 to 255/)
+  assert.match(await refusal('{ name: a, register: 1, type: s8, scale: -1, max: -128 }'), /it can be -127 to 128/)
+  assert.equal(await refusal('{ name: a, register: 1, bit: 0, min: 5 }'), 'taken')
   assert.match(await refusal('{ name: a, register: 1 }', '[{ register: 1, bytes: 5g }]'), /5g is not up to 32 bytes/)
   const unaddressed = 'devices:\n  - { name: x, kind: i2c-registers, registers: [{ name: a, register: 1 }] }\n'
   await assert.rejects(parseConfig(unaddressed, 'test.yaml'), /chipAddress/)
