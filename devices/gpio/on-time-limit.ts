@@ -1,11 +1,12 @@
 import type { DeviceClock, DeviceContext } from '../device.ts'
 import { duration } from '../options.ts'
 
-const LONGEST_MS = 30 * 86_400_000
+/** Timers of JavaScript have no more than 2³¹ - 1 ms: what is longer is over at once. */
+export const LONGEST_ON_MS = 24 * 86_400_000
 
 export const maxOn = duration('Off after so long, however dimmed and whatever it is told; 0s = no limit.', 0, {
   minMs: 0,
-  maxMs: LONGEST_MS,
+  maxMs: LONGEST_ON_MS,
 })
 
 /** What does not go with a longest time on, which ends with 0; undefined: nothing. */

@@ -21,6 +21,8 @@ interface Timer {
 type ControlledLine = Pick<OutputLine, 'set' | 'read'> & Partial<Pick<OutputLine, 'release'>>
 
 const SHORTEST_BLINK_MS = 20
+/** That `deadTime` can be. */
+export const LONGEST_DEAD_TIME_MS = 60_000
 const READ_BACK_MS = 5000
 /** A level that differs so often in a row is no coincidence. */
 const MISMATCHES = 2
@@ -49,6 +51,10 @@ export class OutputControl {
   private changedAt = Number.NEGATIVE_INFINITY
   private delay: Timer | null = null
   private pattern: Timer | null = null
+  /** Flashes that are still to come. */
+  private flashes = 0
+  /** Length of the pulse that was asked for last, ms; 0: it is over, or was given up. */
+  private pulseMs = 0
   private readTimer: Timer | null = null
   private mismatches = 0
   /** Nobody drives the line. */
@@ -75,7 +81,7 @@ export class OutputControl {
   }
 
   write(isOn: boolean): void {
-    this.pattern?.cancel()
+    this.cancelPattern()
     this.want(isOn)
   }
 
@@ -94,21 +100,33 @@ export class OutputControl {
     // One that has to stay off for a while yet begins later, and is as long.
     const waitMs = this.actual ? 0 : Math.max(0, this.allowedAt - this.clock.now())
     this.write(true)
-    this.pattern = this.clock.timer(waitMs + lengthMs, () => this.want(false))
+    this.pulseMs = lengthMs
+    const latestAt = this.clock.now() + waitMs + lengthMs + LONGEST_DEAD_TIME_MS
+    const end = () => {
+      // While it waits for its interlock it has not begun.
+      const isWaiting = this.rules.hasInterlock && this.wanted && !this.driven
+      if (!isWaiting || this.clock.now() >= latestAt) this.endPulse()
+      else this.pattern = this.clock.timer(Math.max(SHORTEST_BLINK_MS, lengthMs), end)
+    }
+    this.pattern = this.clock.timer(waitMs + lengthMs, end)
   }
 
   blink(onMs: number, offMs: number, count: number): void {
-    this.write(true)
     const on = Math.max(SHORTEST_BLINK_MS, onMs || 500)
     const off = Math.max(SHORTEST_BLINK_MS, offMs || on)
-    const step = (left: number) => {
+    const step = () => {
+      // It may be kept off meanwhile.
+      if (this.flashes === 0) return
       this.pattern = this.clock.timer(this.wanted ? on : off, () => {
-        const remaining = this.wanted ? left - 1 : left
+        if (this.wanted) this.flashes--
         this.want(!this.wanted)
-        if (remaining > 0) step(remaining)
+        step()
       })
     }
-    step(count)
+    this.cancelPattern()
+    this.flashes = count
+    this.want(true)
+    step()
   }
 
   /** `keepsWish`: the param stays what it is. */
@@ -116,7 +134,8 @@ export class OutputControl {
     const { safe } = this.rules
     this.cancel()
     if (safe === 'hold') {
-      // What had to wait for its time is given up.
+      // What had to wait for its time, or for its interlock, is given up.
+      this.line?.set(this.driven)
       if (!keepsWish) this.wanted = this.actual
     } else if (safe === 'release') {
       if (!keepsWish) this.wanted = false
@@ -132,8 +151,16 @@ export class OutputControl {
   onForced(isOn: boolean, reason: ForcedReason): void {
     this.changed(isOn)
     this.isReleased = reason === 'watchdog' && this.rules.safe === 'release'
+    // A command may have come through between that and this.
+    if (this.isReleased) this.line?.release?.()
+    else if (reason === 'watchdog' || !isOn) this.line?.set(isOn)
     // It had to wait for another one to go off.
-    if (!(reason === 'interlock' && isOn)) {
+    if (reason === 'interlock' && isOn) {
+      if (this.pulseMs > 0) {
+        this.pattern?.cancel()
+        this.pattern = this.clock.timer(this.pulseMs, () => this.endPulse())
+      }
+    } else {
       this.cancel()
       this.wanted = isOn
       this.context.problem(FORCED_CODE[reason], `${this.context.name} ${FORCED_TEXT[reason]}`)
@@ -150,7 +177,18 @@ export class OutputControl {
   private cancel(): void {
     this.delay?.cancel()
     this.delay = null
+    this.cancelPattern()
+  }
+
+  private cancelPattern(): void {
     this.pattern?.cancel()
+    this.flashes = 0
+    this.pulseMs = 0
+  }
+
+  private endPulse(): void {
+    this.pulseMs = 0
+    this.want(false)
   }
 
   private want(isOn: boolean): void {

@@ -2,7 +2,8 @@ import { type AnyDeviceKind, defineDevice } from '../device.ts'
 import { failSafeOptions, failSafeProblem } from '../fail-safe.ts'
 import { choice, duration, flag, gpioLine, name, number } from '../options.ts'
 import { lineRequest } from './input-options.ts'
-import { OutputControl } from './output-control.ts'
+import { LONGEST_ON_MS } from './on-time-limit.ts'
+import { LONGEST_DEAD_TIME_MS, OutputControl } from './output-control.ts'
 import { outputSignals, outputWrites } from './output-signals.ts'
 
 const DAY_MS = 86_400_000
@@ -31,7 +32,7 @@ export function outputKind({ kind, description, namespace, maxSwitchHz }: Output
         'off',
         ['off', 'on', 'hold', 'release'],
       ),
-      maxOn: duration('Off after so long, whatever it is told; 0s = no limit.', 0, { minMs: 0, maxMs: 30 * DAY_MS }),
+      maxOn: duration('Off after so long, whatever it is told; 0s = no limit.', 0, { minMs: 0, maxMs: LONGEST_ON_MS }),
       minOn: duration('On for so long at least.', 0, { minMs: 0, maxMs: DAY_MS }),
       minOff: duration('Off for so long at least, as compressors need it.', 0, { minMs: 0, maxMs: DAY_MS }),
       maxSwitchHz: number('Changes a second; the last one counts. 0 = no limit.', maxSwitchHz, { min: 0, max: 1000 }),
@@ -41,7 +42,10 @@ export function outputKind({ kind, description, namespace, maxSwitchHz }: Output
         'exclusive',
         'reject',
       ]),
-      deadTime: duration('Between the one going off and this one going on.', 100, { minMs: 0, maxMs: 60_000 }),
+      deadTime: duration('Between the one going off and this one going on.', 100, {
+        minMs: 0,
+        maxMs: LONGEST_DEAD_TIME_MS,
+      }),
     },
     check: (options) => {
       const { safe, maxOn, interlock } = options

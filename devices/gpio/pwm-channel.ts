@@ -44,7 +44,10 @@ export async function openPwm(context: DeviceContext, request: PwmRequest): Prom
   pwm.guard = await context.lines.guard({
     path: join(own, 'duty_cycle'),
     safe: `${safe.dutyNs}\n`,
-    onForced,
+    onForced(reason) {
+      pwm.beSafe()
+      onForced(reason)
+    },
     onLost: context.lost,
   })
   try {
@@ -59,6 +62,7 @@ export async function openPwm(context: DeviceContext, request: PwmRequest): Prom
   }
   pwm.safeShare = safe.dutyNs / safe.periodNs
   pwm.periodNs = safe.periodNs
+  pwm.askedNs = safe.periodNs
   return pwm
 }
 
@@ -66,6 +70,8 @@ class SysfsPwm implements PwmChannel {
   guard: Guard | null = null
   safeShare = 0
   periodNs = 0
+  /** The period that was asked for last; 0: it is being set up, which ends with the safe duty. */
+  askedNs = 0
   private readonly folder: string
   private readonly lost: (error: Error) => void
   private waiting: { periodNs: number; dutyNs: number } | null = null
@@ -77,14 +83,19 @@ class SysfsPwm implements PwmChannel {
   }
 
   set(periodNs: number, dutyNs: number): void {
+    this.askedNs = periodNs
     this.waiting = { periodNs, dutyNs }
-    this.writing ??= this.write().finally(() => {
-      this.writing = null
-    })
+    this.writing ??= this.write()
+  }
+
+  /** What was on its way while this process hung may have come after what the guard wrote. */
+  beSafe(): void {
+    if (this.askedNs > 0) this.set(this.askedNs, Math.round(this.safeShare * this.askedNs))
   }
 
   async close(): Promise<void> {
-    this.waiting = null
+    // Whoever guards it may be gone.
+    this.beSafe()
     await this.writing
     await this.guard?.close()
   }
@@ -108,6 +119,9 @@ class SysfsPwm implements PwmChannel {
       }
     } catch (error) {
       this.lost(error as Error)
+    } finally {
+      // Together with the last look at what waits: what comes next is written anew.
+      this.writing = null
     }
   }
 }

@@ -134,10 +134,11 @@ export const stepper = defineDevice({
       const stopping = acceleration === 0 ? speed : Math.sqrt(2 * acceleration * Math.abs(left))
       hz = Math.max(1, Math.min(speed, hz + gain, stopping))
       const count = Math.min(Math.abs(left), Math.max(1, Math.round((hz * CHUNK_MS) / 1000)))
+      // When the direction input falls safe, too, that is told before.
       step.pulses(count, Math.round(1e6 / hz), (made) => {
         isMoving = false
         if (isClosed) return
-        position += isForward ? made : -made
+        position += wantsForward ? made : -made
         set('actual', position)
         if (made < count && !isHalted) {
           // Whoever holds the line has cut it short, and says why next.

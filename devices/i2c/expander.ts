@@ -78,13 +78,17 @@ export class Expander {
   }
 
   private async writeOut(): Promise<void> {
-    const on = this.parts.on()
+    const wanted = this.parts.on()
     // Of two outputs that change places the one goes off before the other goes on.
-    for (const next of this.written === undefined ? [on] : [on & this.written, on]) {
-      if (next === this.written) continue
-      await this.parts.port.write(this.levels(next))
-      this.written = next
-    }
+    if (this.written !== undefined) await this.put(wanted & this.written)
+    // What was made safe meanwhile does not go on; what is new has its turn with the next write.
+    await this.put(wanted & this.parts.on())
+  }
+
+  private async put(on: number): Promise<void> {
+    if (on === this.written) return
+    await this.parts.port.write(this.levels(on))
+    this.written = on
   }
 
   private async lookIn(): Promise<number> {

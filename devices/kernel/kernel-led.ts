@@ -122,6 +122,8 @@ export const kernelLed = defineDevice({
         if (!keepsWish) tell()
       },
       async close() {
+        // Whoever guards it may be gone; and with its trigger it is found as it was when it is opened again.
+        beSafe()
         await writing
         await guard.close()
       },

@@ -32,6 +32,8 @@ interface PendingWrite {
   value: Plain
   /** Tried until it has worked: nobody else would repeat it. */
   isSafe: boolean
+  /** Safe value whose place it took before that was written. */
+  unwritten?: number
 }
 
 type PollingContext = Pick<DeviceContext, 'name' | 'clock' | 'set' | 'problem' | 'failing'>
@@ -82,16 +84,17 @@ export class ModbusPolling {
       this.refuse(row, this.slaveOf(row).problem)
       return
     }
-    this.writes.set(row, { value, isSafe: false })
+    const before = this.writes.get(row)
+    this.writes.set(row, { value, isSafe: false, unwritten: before?.isSafe ? Number(before.value) : before?.unwritten })
     this.wakeUp?.()
   }
 
   /** As `write`, until it has worked. `keepsWish`: its param stays what it is until the next `write`. */
   writeSafe(row: Register, value: number, keepsWish: boolean): void {
     this.writes.set(row, { value, isSafe: true })
+    this.wished.delete(row)
     if (keepsWish) this.wished.add(row)
-    else this.wished.delete(row)
-    if (!keepsWish) this.context.set(row.name, typeOf(row) === 'bool' ? value !== 0 : value)
+    else this.context.set(row.name, typeOf(row) === 'bool' ? value !== 0 : value)
     this.wakeUp?.()
   }
 
@@ -203,6 +206,7 @@ export class ModbusPolling {
 
   private async doWrite(row: Register, write: PendingWrite): Promise<void> {
     const slave = this.slaveOf(row)
+    const place = `${this.context.name}: ${row.name}`
     const isDone = () => {
       if (this.writes.get(row) === write) this.writes.delete(row)
       if (this.writes.size === 0) this.onWritten?.()
@@ -215,7 +219,8 @@ export class ModbusPolling {
       // One that is away gets its safe value when it is back.
       if (!write.isSafe || error.exception !== 0) isDone()
       if (!write.isSafe) this.refuse(row, error.message)
-      else if (error.exception !== 0) this.tellUnsafe(row, error.message)
+      else if (error.exception !== 0) this.context.problem('failsafe', `${place} is not safe: ${error.message}`)
+      if (write.unwritten !== undefined && !this.writes.has(row)) this.writeSafe(row, write.unwritten, false)
       return
     }
     const isLast = this.writes.get(row) === write
@@ -263,10 +268,6 @@ export class ModbusPolling {
     const { name, set, problem } = this.context
     problem('write', `${name}: ${row.name} was not written: ${reason}`)
     set(row.name, this.seen.get(row) ?? null)
-  }
-
-  private tellUnsafe(row: Register, reason: string): void {
-    this.context.problem('failsafe', `${this.context.name}: ${row.name} could not be made safe: ${reason}`)
   }
 
   private onSlave(slave: ModbusSlave): void {

@@ -14,8 +14,8 @@ PRIVATE.addAddress('::1', 'ipv6')
 PRIVATE.addSubnet('fc00::', 7, 'ipv6')
 PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
-/** RFC 6761, RFC 6762, RFC 8375, and what ICANN keeps free: nobody can register a name below these. */
-const PRIVATE_SUFFIX = /\.(?:localhost|local|home\.arpa|internal)$/
+/** RFC 6761, RFC 6762, RFC 8375, what ICANN keeps free, and `lan` of many routers: nobody can register a name below these. */
+const PRIVATE_SUFFIX = /\.(?:localhost|local|home\.arpa|internal|home|lan)$/
 
 type Asking = Pick<IncomingMessage, 'headers' | 'socket'>
 
@@ -25,7 +25,7 @@ export interface PageRules {
   readonly origins: readonly string[]
   /** Names of this node beside those that nobody else can have. */
   readonly hosts: readonly string[]
-  /** Nothing goes without a token, which strangers do not know. */
+  /** Nothing goes without a token, which strangers do not know, or one was shown. */
   readonly isGuarded: boolean
 }
 
@@ -37,11 +37,12 @@ export interface PageRules {
 export function hostProblem({ headers, socket }: Asking, hosts: readonly string[]): string | undefined {
   // Browsers always send one.
   if (headers.host === undefined || 'encrypted' in socket) return undefined
-  const name = nameOf(`http://${headers.host}`)
+  // Some programs name the interface of a link-local address, which URLs have no place for.
+  const name = nameOf(`http://${headers.host.replace(/%[^\]]*\]/, ']')}`)
   if (isIP(name) !== 0 || isPrivateName(name) || name === hostname().toLowerCase()) return undefined
   if (name !== '' && hosts.some((one) => one.toLowerCase() === name)) return undefined
   const shown = name === '' ? 'a name that is none' : name.slice(0, 253)
-  return `this node is not known as ${shown}: ask by its IP address or ${hostname()}.local, or list the name in hosts`
+  return `this node is not known as ${shown}: ask by its IP address or ${hostname().split('.', 1)[0]}.local, or list the name in hosts`
 }
 
 /**
@@ -56,10 +57,11 @@ export function pageProblem(request: Asking, { origins, hosts, isGuarded }: Page
   const refusal = `web pages of ${shown} may not connect: list it in origins`
   if (origins.length > 0) return refusal
   // Pages from files have the origin "null", but so have sandboxed ones of anybody; other schemes belong to programs.
-  if (isGuarded || !/^(?:https?:|null$)/.test(origin)) return undefined
+  if (isGuarded || !/^(?:https?:|null$)/i.test(origin)) return undefined
   const name = nameOf(origin)
   if (isPrivate(name)) return undefined
-  if (name === '' || name !== nameOf(`http://${host}`)) return `${refusal}, or set a token (token)`
+  if (name === '' || name !== nameOf(`http://${host}`))
+    return `${refusal}, or let nothing go without a token (token, and no anonymous)`
   return hostProblem(request, hosts)
 }
 

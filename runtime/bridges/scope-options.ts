@@ -42,5 +42,7 @@ export function tokenOptions(how: string) {
 /** What does not fit together, for the operator; undefined: nothing. */
 export function tokenProblem({ tokens }: Pick<TokenOptions, 'tokens'>, master?: string): string | undefined {
   const all = [...tokens.map(({ token }) => token), ...(master === undefined ? [] : [master])]
+  // Such as that of a file which is still to be written: everybody could show it.
+  if (all.includes('')) return 'a token is empty'
   return new Set(all).size < all.length ? 'the same token is listed twice' : undefined
 }

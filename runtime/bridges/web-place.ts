@@ -1,7 +1,8 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { checkedText, list, object, optional, required, text, whole } from '../config/fields.ts'
 import { secret } from '../config/secret.ts'
+import { withoutOffer } from '../transports/declined-offer.ts'
 import { listening } from '../transports/listening.ts'
 import { WebRoutes } from '../transports/web-routes.ts'
 import type { BridgeContext, WebSurface } from './bridge.ts'
@@ -74,7 +75,12 @@ export async function openWebPlace(
   const { server, files } = await createPlaceServer(tls, (request, response) => {
     const route = routes.find((request.url ?? '').split('?', 1)[0])
     if (route !== undefined) {
-      route(request, response, () => {})
+      try {
+        route(request, response, () => {})
+      } catch (error) {
+        log.error('an HTTP request failed', { url: request.url, error: (error as Error).message })
+        response.destroy()
+      }
       return
     }
     response.writeHead(404, { 'Content-Type': 'text/plain' })
@@ -87,9 +93,22 @@ export async function openWebPlace(
   server.on('upgrade', (request, socket: Socket, head) => {
     // HTTP listens no more, and whoever takes it over does not yet: a reset would end the process.
     socket.on('error', () => socket.destroy())
+    if (!isWebSocketUpgrade(request)) {
+      socket.unshift(withoutOffer(request, head))
+      server.emit(tls === undefined ? 'connection' : 'secureConnection', socket)
+      return
+    }
     const route = routes.findUpgrade((request.url ?? '').split('?', 1)[0])
-    if (route !== undefined) route(request, socket, head)
-    else socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+    if (route === undefined) {
+      socket.end('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
+      return
+    }
+    try {
+      route(request, socket, head)
+    } catch (error) {
+      log.error('a WebSocket could not be opened', { url: request.url, error: (error as Error).message })
+      socket.destroy()
+    }
   })
   await listening(server, { port: listen, host }, { port: 'listen', host: 'host' })
   // Such as too many open files: the next one may be accepted.
@@ -119,4 +138,8 @@ async function createPlaceServer(
   const files = new CertificateFiles(tls, (contents) => server.setSecureContext(contents))
   await files.load()
   return { server, files }
+}
+
+function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
 }

@@ -2,6 +2,7 @@ import { type AnyDeviceKind, announced, type Pace, type Plain, type SignalSpec }
 import { type DeviceEntry, OWN_SIGNAL } from '../../devices/device-entry.ts'
 import type { Message, SetParam, SignalDefinition, Ttl } from '../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
+import { announcements } from '../router/announcements.ts'
 import type { Clock, Timer } from '../router/clock.ts'
 import type { LocalSession } from '../router/local-session.ts'
 import type { DeviceRouter } from './device-router.ts'
@@ -170,7 +171,7 @@ export class DeviceSession {
     const error: SignalSpec = { type: 'event', datatype: 'map', access: 'r', description: 'What went wrong' }
     signals.push(announced(`${this.address}/ok`, ok), announced(`${this.address}/error`, error))
     for (const [name, spec] of this.simulated) signals.push(announced(this.address + SIMULATED + name, spec))
-    this.send({ type: 'ANNOUNCE', namespace: this.address, signals })
+    for (const message of announcements(this.address, signals)) this.send(message)
     this.announceTimer = this.parts.clock.timer(ANNOUNCE_AGAIN_MS, () => this.announce())
   }
 

@@ -49,6 +49,8 @@ export class OutputCommands {
   private writer: string | undefined
   /** It was open before. */
   private hasBegun = false
+  /** What it was told to be was given up when it was made safe, also where its device was away. */
+  private isGivenUp = false
 
   constructor(key: string, options: FailSafeOptions, deviceName: string, parts: OutputParts, device: Commanded) {
     this.key = key
@@ -72,11 +74,13 @@ export class OutputCommands {
     const { failSafe, device, name } = this
     if (!failSafe.allows(value)) {
       // Clients have what was written: they are told what it is.
+      this.isGivenUp = true
       device.makeSafe('require', false, this.output)
       const { requires, requiresValue } = this.options
       device.tellProblem('require', `${name} cannot be set unless ${requires} is ${requiresValue}`)
       return
     }
+    this.isGivenUp = false
     failSafe.onWrite(this.writer)
     device.write(key, value)
   }
@@ -96,7 +100,8 @@ export class OutputCommands {
     if (initial === 'last') this.writer ??= this.parts.wishes.formerWriter(key)
     // One that comes back while it runs goes on as it was told last: the start is over.
     const isLast = initial === 'last' || isAgain
-    const goals = isLast ? wishes.filter(([one]) => this.covers(one)) : [[key, initial === 'on'] as const]
+    const isGoal = (one: string) => this.covers(one) && !(this.isGivenUp && one === key)
+    const goals = isLast ? wishes.filter(([one]) => isGoal(one)) : [[key, initial === 'on'] as const]
     if (!failSafe.mustStaySafe) {
       for (const [one, value] of goals) this.wish(one, value)
     } else if (failSafe.willGoOn) {
@@ -106,6 +111,7 @@ export class OutputCommands {
   }
 
   makeSafe(reason: SafeReason, keepsWish: boolean): void {
+    this.isGivenUp ||= !keepsWish
     this.device.makeSafe(reason, keepsWish, this.output)
     this.device.tellProblem('failsafe', `${this.name} is in its safe state: ${BECAUSE[reason] ?? reason}`)
   }

@@ -17,6 +17,9 @@ export interface Timer {
   cancel(): void
 }
 
+/** Node fires longer ones at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = createSystemClock()
 
 function createSystemClock(): Clock {
@@ -36,8 +39,14 @@ function createSystemClock(): Clock {
       return Math.floor((fine - error) * 1000)
     },
     timer(delayMs, callback) {
-      const handle = setTimeout(callback, Math.max(0, delayMs))
-      handle.unref()
+      let handle: NodeJS.Timeout
+      const wait = (leftMs: number): void => {
+        const isLong = leftMs > LONGEST_TIMEOUT_MS
+        const next = isLong ? () => wait(leftMs - LONGEST_TIMEOUT_MS) : callback
+        handle = setTimeout(next, isLong ? LONGEST_TIMEOUT_MS : Math.max(0, leftMs))
+        handle.unref()
+      }
+      wait(delayMs)
       return { cancel: () => clearTimeout(handle) }
     },
     afterTurn(callback) {

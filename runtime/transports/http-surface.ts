@@ -1,12 +1,13 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Log } from '../router/log.ts'
+import { withoutOffer } from './declined-offer.ts'
 import type { WebRoutes } from './web-routes.ts'
 import { plainResponse } from './websocket-handshake.ts'
 
 /**
- * Answers one request, the body of which is still to be read. It must end the response, in time or after `keepOpen()`, which lifts the deadline for an answer
- * that goes on; the connection is closed afterwards.
+ * Answers one request, the body of which is still to be read. It must end the response, in time or after `keepOpen()`,
+ * which lifts the deadline for an answer that goes on; the connection is closed afterwards.
  */
 export type HttpRoute = (request: IncomingMessage, response: ServerResponse, keepOpen: () => void) => void
 
@@ -37,12 +38,9 @@ export class HttpSurface {
     this.server = createServer((request, response) => this.answer(request, response))
     this.server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       if (isWebSocketUpgrade(request)) return this.upgrade(request, socket, head)
-      // An offer to speak something else (h2c) may be ignored: RFC 9110 §7.8.
-      const response = new ServerResponse(request)
-      response.on('finish', () => socket.end())
-      response.assignSocket(socket)
+      socket.unshift(withoutOffer(request, head))
+      this.server.emit('connection', socket)
       socket.resume()
-      this.answer(request, response)
     })
     this.server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       if (!socket.writable) return socket.destroy()

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { LineError } from '../../devices/io/lines.ts'
 import { until } from '../until.ts'
 import { Scene } from './scene.ts'
 
@@ -62,6 +63,55 @@ test('the safe duty of a PWM output fits into its period at every moment of a ch
     [40_000, '20000\n'],
     [100_000, '100000\n'],
   ])
+})
+
+test('a duty that was on its way while the router hung does not outlast the safe one', async (t) => {
+  const { root, read } = fakeSysfs(t)
+  const yaml = `- {name: heater, kind: pwm, frequency: 1000, simulate: false}
+- {name: arm, kind: servo, channel: 1, simulate: false}`
+  const arm = join(root, 'class/pwm/pwmchip0/pwm1')
+  mkdirSync(arm)
+  for (const name of ['period', 'duty_cycle', 'enable']) writeFileSync(join(arm, name), '')
+  const forced: (() => void)[] = []
+  const scene = await Scene.start(t, yaml, {
+    sysfs: root,
+    prepare({ lines }) {
+      lines.guard = async (request) => {
+        forced.push(() => request.onForced('watchdog'))
+        // It may also be while it is being set up.
+        setImmediate(() => request.onForced('watchdog'))
+        return { change: () => {}, close: async () => {} }
+      }
+    },
+  })
+  const armDuty = () => Number.parseInt(readFileSync(join(arm, 'duty_cycle'), 'latin1'), 10)
+  await until(() => scene.params.get('/servo/arm') === null && scene.params.get('/pwm/heater') === 0, 'start')
+  await scene.set('/pwm/heater', 1)
+  await scene.set('/servo/arm', 0)
+  await until(() => read('duty_cycle') === 1_000_000 && armDuty() === 1_500_000, 'duty')
+  // The guard wrote its text before these.
+  for (const tell of forced) tell()
+  await until(() => read('duty_cycle') === 0 && armDuty() === 0, 'safe duty')
+})
+
+test('a PWM output that nobody guards any more is safe at once, and not only when somebody does again', async (t) => {
+  const { root, read } = fakeSysfs(t)
+  let lose = (_: LineError) => {}
+  const scene = await Scene.start(t, '- {name: heater, kind: pwm, simulate: false}', {
+    sysfs: root,
+    prepare({ lines }) {
+      lines.guard = async ({ onLost }) => {
+        lose = onLost
+        return { change: () => {}, close: async () => {} }
+      }
+    },
+  })
+  await until(() => scene.params.get('/pwm/heater') === 0, 'start')
+  await scene.set('/pwm/heater', 1)
+  await until(() => read('duty_cycle') === 1_000_000, 'duty')
+  lose(new LineError('lost', 'gone'))
+  await until(() => read('duty_cycle') === 0, 'safe duty')
+  await until(() => scene.params.get('/pwm/heater/ok') === false, 'loss')
 })
 
 test('a heater goes off after its longest time on, however it is dimmed meanwhile', async (t) => {
@@ -147,6 +197,12 @@ test('a stepper that is stopped in the middle of a portion knows where it is', a
   scene.lines.fallSafe()
   await scene.pass(100, 10)
   assert.deepEqual(position(), [7, 7])
+  // The direction input falls as well, and is told of first.
+  await scene.set('/stepper/axis', 100)
+  await scene.pass(55, 5)
+  scene.lines.fallSafe()
+  await scene.pass(100, 10)
+  assert.deepEqual(position(), [13, 13])
   await scene.set('/stepper/axis', 100)
   await scene.pass(15, 5)
   await scene.publish('/stepper/axis/zero', null)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { totalmem, uptime } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { GuardRequest } from '../../devices/io/lines.ts'
+import { type GuardRequest, LineError } from '../../devices/io/lines.ts'
 import { fakeFiles } from '../boards/fake-files.ts'
 import { until } from '../until.ts'
 import { Scene } from './scene.ts'
@@ -78,6 +78,25 @@ test('a light that is to be dark or lit without the router is freed of its trigg
   const written = guards.map(({ before, path, safe }) => [before?.path, before?.safe, path, safe])
   const led = join(root, 'class/leds/ACT')
   assert.deepEqual(written, [[join(led, 'trigger'), 'none\n', join(led, 'brightness'), '255\n']])
+})
+
+test('a light that nobody guards any more is given back, and so found when it is opened again', async (t) => {
+  const { root, read } = ledFiles(t)
+  const guards: GuardRequest[] = []
+  const scene = await Scene.start(t, '- {name: status, kind: kernel-led, led: ACT, simulate: false}', {
+    sysfs: root,
+    prepare({ lines }) {
+      lines.guard = async (request) => {
+        guards.push(request)
+        return { change: () => {}, close: async () => {} }
+      }
+    },
+  })
+  await until(() => scene.params.get('/leds/status/trigger') === 'mmc0', 'start')
+  await scene.set('/leds/status', 0.5)
+  await until(() => read('brightness') === '128', 'brightness')
+  guards[0].onLost(new LineError('lost', 'gone'))
+  await until(() => read('trigger') === 'mmc0', 'trigger')
 })
 
 test('a light that is not there is answered with those that are', async (t) => {

@@ -182,3 +182,18 @@ test('nothing of the devices is left after the stop', async (t) => {
   await idle.settle()
   assert.equal(left, idle.clock.pendingTimers)
 })
+
+test('a device with more signals than a frame holds announces them in several', async (t) => {
+  const rows = Array.from({ length: 500 }, (_, i) => `  - {name: r${i}, area: input, register: ${i}, unit: Cel}`)
+  const scene = await Scene.start(
+    t,
+    `- name: plant
+  kind: modbus
+  port: /dev/ttyUSB0
+  registers:
+${rows.map((row) => `  ${row}`).join('\n')}`,
+  )
+  const addresses = new Set(scene.signals.map(({ address }) => address))
+  for (const path of ['r0', 'r499', 'ok', 'simulated/r0', 'simulated/r499'])
+    assert.ok(addresses.has(`/modbus/plant/${path}`), path)
+})

@@ -89,6 +89,71 @@ test('two outputs of an interlock are never on together, whatever is written', a
   assert.equal(isBoth, false)
 })
 
+test('a pulse that has to wait for another output of its interlock is not lost, and as long as it was asked for', async (t) => {
+  const scene = await Scene.start(
+    t,
+    `- {name: up, kind: relay, line: U, interlock: blind, maxSwitchHz: 0}
+- {name: down, kind: relay, line: D, interlock: blind, maxSwitchHz: 0, deadTime: 1s}`,
+  )
+  let onMs = 0
+  const pass = async (ms: number) => {
+    for (let at = 0; at < ms; at += 10) {
+      if (scene.lines.isOn('D')) onMs += 10
+      await scene.pass(10)
+    }
+    return onMs
+  }
+  for (const ms of [300, 1500]) {
+    onMs = 0
+    await scene.set('/relay/up', true)
+    await scene.publish('/relay/down/pulse', { ms })
+    assert.equal(await pass(4000), ms)
+    assert.equal(scene.params.get('/relay/down'), false)
+  }
+  onMs = 0
+  await scene.set('/relay/up', true)
+  await scene.publish('/relay/down/pulse', { ms: 300 })
+  await pass(500)
+  await scene.set('/relay/down', false)
+  assert.equal(await pass(2000), 0)
+})
+
+test('what waits for another output of its interlock is given up when it is to be as safe as it is', async (t) => {
+  const scene = await Scene.start(
+    t,
+    `- {name: up, kind: relay, line: U, interlock: blind, maxSwitchHz: 0}
+- {name: down, kind: relay, line: D, interlock: blind, maxSwitchHz: 0, safe: hold, onHubLoss: safe, deadTime: 1s}`,
+  )
+  await scene.set('/relay/up', true)
+  await scene.set('/relay/down', true)
+  scene.devices.onHub(false)
+  await scene.pass(2000, 500)
+  assert.deepEqual([scene.lines.isOn('D'), scene.params.get('/relay/down')], [false, false])
+})
+
+test('an output that its interlock keeps off does not go on blinking', async (t) => {
+  const scene = await Scene.start(
+    t,
+    `- {name: up, kind: relay, line: U, interlock: blind, maxSwitchHz: 0}
+- {name: down, kind: relay, line: D, interlock: blind, maxSwitchHz: 0, interlockMode: reject, deadTime: 0s}`,
+  )
+  await scene.set('/relay/up', true)
+  await scene.publish('/relay/down/blink', { on_ms: 100 })
+  await scene.pass(1000, 50)
+  await scene.set('/relay/up', false)
+  let flashes = 0
+  scene.lines.onOutput = (_, isOn) => {
+    if (isOn) flashes++
+  }
+  await scene.pass(1000, 50)
+  assert.deepEqual([flashes, scene.params.get('/relay/down')], [0, false])
+  await scene.publish('/relay/down/blink', { on_ms: 100, count: 2 })
+  await scene.pass(150, 50)
+  await scene.set('/relay/up', true)
+  await scene.pass(1000, 50)
+  assert.deepEqual([scene.lines.isOn('D'), scene.lines.isOn('U')], [false, true])
+})
+
 test('an output keeps its shortest times, and the last command wins', async (t) => {
   const scene = await Scene.start(t, '- {name: cooler, kind: relay, line: C, minOn: 10s, minOff: 60s}')
   await scene.set('/relay/cooler', true)

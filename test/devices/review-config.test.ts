@@ -49,6 +49,17 @@ test('a longest time on is refused where the output would be held on after the e
   assert.equal(await problemsOf('{name: a, kind: relay, line: A, safe: release, maxOn: 5s}'), '')
 })
 
+test('a longest time on is refused that no timer can wait for', async () => {
+  const outputs = (maxOn: string) => [
+    `{name: a, kind: relay, line: A, maxOn: ${maxOn}}`,
+    `{name: b, kind: pwm, maxOn: ${maxOn}}`,
+    `{name: c, kind: mcp23017, pins: [{pin: A0, name: p, direction: out, maxOn: ${maxOn}}]}`,
+    `{name: d, kind: pca9685, channels: [{channel: 0, name: p, maxOn: ${maxOn}}]}`,
+  ]
+  assert.equal(await problemsOf(...outputs('576h')), '')
+  for (const output of outputs('600h')) assert.match(await problemsOf(output), /maxOn/)
+})
+
 test('a current loop that its range cannot measure is refused', async () => {
   // 20 mA at 250 Ω are 5 V.
   const loop = (range: number) =>

@@ -134,6 +134,45 @@ test('an output whose line comes back while the hub is gone waits for the hub', 
   assert.deepEqual(levels(), [true, false])
 })
 
+test('an output that was to be made safe while its line was away does not go on when that comes back', async (t) => {
+  const scene = await Scene.start(
+    t,
+    `- {name: a, kind: relay, line: A, initial: last, onHubLoss: safe}
+- {name: b, kind: relay, line: B, initial: last, ownerTimeout: 100ms}
+- {name: c, kind: relay, line: C, initial: on, requires: /guard}`,
+    { prepare: (early) => void early.set('/guard', true) },
+  )
+  const names = ['a', 'b', 'c']
+  const levels = () => names.map((name) => scene.lines.isOn(name.toUpperCase()))
+  await scene.set('/relay/a', true)
+  const panel = scene.connect('panel')
+  panel.send({ type: 'SET', address: '/relay/b', value: { type: 'bool', value: true } })
+  await scene.settle()
+  assert.deepEqual(levels(), [true, true, true])
+  for (const name of names) scene.lines.unplug(name.toUpperCase())
+  scene.devices.onHub(false)
+  scene.devices.onHub(true)
+  panel.close()
+  await scene.set('/guard', false)
+  await scene.set('/guard', true)
+  const wasOn: string[] = []
+  scene.lines.onOutput = (line, isOn) => isOn && wasOn.push(line)
+  await scene.pass(3000, 100)
+  assert.deepEqual([...levels(), ...wasOn], [false, false, false])
+  assert.deepEqual(
+    names.map((name) => scene.params.get(`/relay/${name}`)),
+    [false, false, false],
+  )
+  // A new command counts, also when it is an event; one that was refused does not.
+  await scene.publish('/relay/a/toggle', null)
+  for (const name of names) scene.lines.unplug(name.toUpperCase())
+  await scene.set('/guard', false)
+  await scene.set('/relay/c', true)
+  await scene.set('/guard', true)
+  await scene.pass(3000, 100)
+  assert.deepEqual(levels(), [true, false, false])
+})
+
 test('an output that worked is opened again at once when the program that holds its line is gone', async (t) => {
   const scene = await Scene.start(t, '- {name: pump, kind: relay, line: P}')
   await scene.pass(20_000, 5000)

@@ -202,6 +202,21 @@ test('a counter goes on from its last total, and one that keeps nothing from 0',
   assert.equal(scene.params.get('/counter/water'), 45)
 })
 
+test('what was written before it was known that an output was switched off is undone', () => {
+  const levels: boolean[] = []
+  const control = new OutputControl(
+    { minOnMs: 0, minOffMs: 0, minIntervalMs: 0, maxOnMs: 0, safe: 'off', hasInterlock: false },
+    new SteppedClock(),
+    { name: 'pump', set: () => {}, problem: () => {}, lost: (error) => assert.fail(error) },
+  )
+  control.begin({ set: (isOn) => levels.push(isOn), read: async () => false }, false)
+  control.write(true)
+  control.onForced(false, 'watchdog')
+  control.write(true)
+  control.onForced(false, 'maxOn')
+  assert.deepEqual(levels, [true, false, true, false])
+})
+
 test('an output that reads otherwise twice in a row is told, and only then', async () => {
   const clock = new SteppedClock()
   const told: string[] = []
@@ -248,4 +263,28 @@ test('what no output can require is refused', async () => {
     const yaml = `devices:\n  - {name: saw, kind: relay, line: S, requires: "${address}"}\n`
     await assert.rejects(parseConfig(yaml, 'test.yaml'), /requires: /, address)
   }
+})
+
+test('a pulse ends although nobody has told yet that it has begun', async () => {
+  const clock = new SteppedClock()
+  let level = false
+  let isRead = () => {}
+  const control = new OutputControl(
+    { minOnMs: 0, minOffMs: 0, minIntervalMs: 0, maxOnMs: 0, safe: 'off', hasInterlock: true },
+    clock,
+    { name: 'pump', set: () => {}, problem: () => {}, lost: (error) => assert.fail(error) },
+  )
+  const read = () => new Promise<boolean>((resolve) => (isRead = () => resolve(level)))
+  control.begin({ set: (isOn) => (level = isOn), read }, false)
+  control.pulse(1)
+  clock.advance(5)
+  assert.equal(level, true)
+  isRead()
+  await new Promise(setImmediate)
+  clock.advance(20)
+  assert.equal(level, false)
+  // One of which that is never told.
+  control.pulse(1)
+  for (let i = 0; i < 3100; i++) clock.advance(20)
+  assert.deepEqual([level, clock.pendingTimers], [false, 0])
 })

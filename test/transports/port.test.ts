@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
 import { CloseCode } from '../../runtime/router/link.ts'
 import { silentLog } from '../../runtime/router/log.ts'
@@ -163,11 +164,23 @@ test('a registered route answers instead, and one that throws answers 500', asyn
         throw new Error('a bug')
       },
     ],
+    [
+      '/put',
+      (request: IncomingMessage, response: { end(text: string): void }) =>
+        request.once('data', (body: Buffer) => response.end(`${request.method} ${body}`)),
+    ],
   ])
   const { port } = await startPort(t, new RecordingAcceptor(), { routes })
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/status?pretty`)).text(), '{"up":true}')
   assert.equal((await fetch(`http://127.0.0.1:${port}/broken`)).status, 500)
   assert.equal(await (await fetch(`http://127.0.0.1:${port}/other`)).text(), 'ok\n')
+
+  // Java and curl offer HTTP/2 with it.
+  const client = await RawClient.dial(t, port)
+  const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n'
+  client.send(Buffer.from(`PUT /put HTTP/1.1\r\nHost: x\r\n${offer}Content-Length: 3\r\n\r\n0.5`))
+  await until(() => client.hasEnded, 'the answer')
+  assert.match(client.text, /^HTTP\/1\.1 200 OK[\s\S]*PUT 0\.5/)
 })
 
 test('a silent connection does not delay others, and is closed after the handshake limit', async (t) => {

@@ -3,7 +3,6 @@ import { Pattern } from '../../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import type { Clock } from '../../router/clock.ts'
-import { isReserved, RESERVED_REFUSAL } from '../../router/reserved.ts'
 import type { BridgeCounters } from '../bridge.ts'
 import { type Scopes, scopeRefusal } from '../scopes.ts'
 import { HttpError } from './http-error.ts'
@@ -125,8 +124,6 @@ export class HttpService {
 
   private enter(address: string, scopes: Scopes): void {
     if (!scopes.canWrite(address)) throw forbidden('write', address)
-    // The router lets its own parts do so, and this client is one of them.
-    if (isReserved(address)) throw new HttpError('forbidden', RESERVED_REFUSAL.message, address)
     this.parts.counters.in++
   }
 

@@ -67,7 +67,12 @@ export class SocketIoPeer {
   }
 
   async begin(): Promise<void> {
-    this.socket.conn.on('drain', () => this.drain())
+    const { conn, connected } = this.socket
+    if (!connected) return
+    const drain = () => this.drain()
+    conn.on('drain', drain)
+    // The connection may go on without this namespace.
+    this.socket.once('disconnect', () => conn.off('drain', drain))
     const subscription = await this.client.subscribe([`${this.mapping.base}/**`], (delivery) => {
       if (!this.isChoosy && this.parts.scopes.canRead(delivery.address)) this.deliver(delivery)
     })
@@ -167,7 +172,6 @@ export class SocketIoPeer {
   }
 
   private async set(address: string, value: Parameters<Client['set']>[1]): Promise<Record<string, unknown>> {
-    if (!this.isChoosy) this.last.note(address, value)
     this.own.expect(address, value, true)
     try {
       const { revision } = await this.client.set(address, value)
@@ -203,7 +207,9 @@ export class SocketIoPeer {
   }
 
   private isOwn({ signal, address, value = NULL, isInitial }: Delivery): boolean {
-    return signal === 'param' && !isInitial && this.own.take(address, value) === true
+    if (signal !== 'param' || isInitial || this.own.take(address, value) !== true) return false
+    if (!this.isChoosy) this.last.note(address, value)
+    return true
   }
 
   /** One that it knows is not said again, or it would go round between nodes that are clients of each other. */

@@ -15,6 +15,13 @@ const MAX_PENDING = 50_000
 const MAX_PENDING_BYTES = 16_777_216
 const CLOSE_MS = 300
 
+type Connection = Socket['conn']
+
+/** At one connection, for the next event of whichever namespace: connections outlive namespaces, and have several. */
+interface Arrived {
+  bytes: number
+}
+
 /** Waits for clients. Rejects with an error that names port or path when somebody has it already. */
 export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Promise<RunningBridge> {
   const { options, counters } = context
@@ -31,8 +38,14 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
     cors: { origin: true },
   })
   // A client that polls is waited for when it is closed, half a minute usually, and a stop may not take so long.
-  io.engine.on('connection', ({ transport }: { transport: { closeTimeout?: number } }) => {
-    transport.closeTimeout = CLOSE_MS
+  const arrived = new WeakMap<Connection, Arrived>()
+  io.engine.on('connection', (conn: Connection) => {
+    Object.assign(conn.transport, { closeTimeout: CLOSE_MS })
+    const bytesOf: Arrived = { bytes: 0 }
+    arrived.set(conn, bytesOf)
+    conn.on('data', (data: string | Uint8Array) => {
+      bytesOf.bytes += data.length
+    })
   })
   const admitted = new WeakMap<Socket, Scopes>()
   let count = 0
@@ -52,7 +65,7 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
     space.on('connection', (socket) => {
       context.setPeers(++count)
       socket.once('disconnect', () => context.setPeers(--count))
-      serve(socket, mapping, admitted.get(socket) as Scopes, context)
+      serve(socket, mapping, admitted.get(socket) as Scopes, arrived.get(socket.conn) ?? { bytes: 0 }, context)
     })
   }
   const refusalOf = (request: IncomingMessage) => {
@@ -92,7 +105,7 @@ export async function serveSocketIo(context: BridgeContext<SocketIoOptions>): Pr
   return {
     async stop() {
       for (const giveUp of giveUps) giveUp()
-      io.disconnectSockets(true)
+      // Clients that are told to disconnect would not come back.
       io.engine.close()
       await place.stop()
     },
@@ -109,27 +122,28 @@ function shownToken({ handshake }: Socket): string | undefined {
   return typeof token === 'string' ? token : undefined
 }
 
-function serve(socket: Socket, mapping: EventMapping, scopes: Scopes, context: BridgeContext<SocketIoOptions>): void {
+function serve(
+  socket: Socket,
+  mapping: EventMapping,
+  scopes: Scopes,
+  arrived: Arrived,
+  context: BridgeContext<SocketIoOptions>,
+): void {
   const { counters } = context
   const opened = context.openClient(`${context.id} ${socket.handshake.address}`).then((client) => {
-    void client.closed.then(() => socket.disconnect(true))
+    void client.closed.then(() => leave())
     const onLoop = (address: string) => context.problem('loop', loopMessage(address))
     return {
       client,
       peer: new SocketIoPeer({ socket, client, mapping, scopes, counters, mirrors: context.mirrors, onLoop }),
     }
   })
-  let work: Promise<void> = opened.then(({ peer }) => peer.begin()).catch(() => void socket.disconnect(true))
+  let work: Promise<void> = opened.then(({ peer }) => peer.begin()).catch(leave)
   let pending = 0
   let pendingBytes = 0
-  /** Of what arrived for the next event. */
-  let bytes = 0
-  socket.conn.on('data', (data: string | Uint8Array) => {
-    bytes += data.length
-  })
   socket.onAny((event: string, ...args: unknown[]) => {
-    const cost = bytes
-    bytes = 0
+    const cost = arrived.bytes
+    arrived.bytes = 0
     pendingBytes += cost
     if (++pending > MAX_PENDING || pendingBytes > MAX_PENDING_BYTES) {
       counters.inDropped++
@@ -138,6 +152,10 @@ function serve(socket: Socket, mapping: EventMapping, scopes: Scopes, context: B
     }
     work = work.then(() => take(event, args, cost)).catch(giveUp)
   })
+  /** It comes back, as far as it is still there. */
+  function leave(): void {
+    if (socket.connected) socket.conn.close(true)
+  }
   async function take(event: string, args: readonly unknown[], cost: number): Promise<void> {
     if (!socket.connected) return
     const { peer } = await opened

@@ -1,4 +1,3 @@
-import type { Message } from '../../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { Client } from '../../client/client.ts'
 import { ClientError } from '../../client/client-error.ts'
@@ -9,7 +8,7 @@ import { LastValues } from '../last-values.ts'
 import type { MirrorGuard } from '../mirror-guard.ts'
 import type { Scopes, ScopeTable } from '../scopes.ts'
 import type { MessageCodec, Outgoing } from './json-codec.ts'
-import { type JsonRequest, readRequest } from './json-request.ts'
+import { type JsonRequest, messageOf, type Operation, readRequest } from './json-request.ts'
 import { scopeProblem } from './scope-problem.ts'
 
 const MAX_SUBSCRIPTIONS = 256
@@ -60,7 +59,7 @@ export class JsonPeer {
 
   /** Until it subscribes to something, it gets all below the namespace in the plain form. */
   async begin(): Promise<void> {
-    if (this.scopes === undefined || this.isChoosy || this.everything !== null) return
+    if (this.scopes === undefined || this.isChoosy) return
     const pattern = `${this.parts.namespace}/**`
     const subscription = await this.parts.client.subscribe([pattern], (delivery) => {
       const mayHear = !this.isChoosy && this.scopes?.canRead(delivery.address)
@@ -155,7 +154,7 @@ export class JsonPeer {
         await this.snapshot(request.pattern, request.id)
         return
       case 'batch': {
-        await client.bundle(request.operations.map((operation) => this.messageOf(operation)))
+        await this.bundle(request.operations)
         if (request.wantsAck || request.id !== undefined)
           this.answer('ack', request.id, [['applied', request.operations.length]])
         return
@@ -173,7 +172,6 @@ export class JsonPeer {
     const { mirrors, onLoop } = this.parts
     if (!mirrors.allows('server', address, value, () => onLoop(address)))
       throw new Error(`values go round in circles at ${address}: it rests for 5 s`)
-    if (!this.isChoosy) this.last.note(address, value)
     this.own.expect(address, value, true)
     try {
       return await this.parts.client.set(address, value)
@@ -182,15 +180,15 @@ export class JsonPeer {
     }
   }
 
-  private messageOf(operation: JsonRequest): Message {
-    if (operation.type === 'set') {
-      const { address, value } = operation
-      this.own.expect(address, value, true)
-      return { type: 'SET', address, value }
+  private async bundle(operations: readonly Operation[]): Promise<void> {
+    const messages = operations.map(messageOf)
+    const sets = messages.filter((message) => message.type === 'SET')
+    for (const { address, value } of sets) this.own.expect(address, value, true)
+    try {
+      await this.parts.client.bundle(messages)
+    } finally {
+      for (const { address } of sets) this.own.answered(address)
     }
-    if (operation.type !== 'emit') throw new Error(`a batch has no ${operation.type}`)
-    const { address, value } = operation
-    return { type: 'PUBLISH', address, signal: 'event', payload: value }
   }
 
   private async subscribe(pattern: string, id: Value | undefined): Promise<void> {
@@ -238,8 +236,13 @@ export class JsonPeer {
       this.parts.close(1008, 'this is not the token')
       return
     }
+    const isKnown = scopes === this.scopes
     this.scopes = scopes
     this.answer('ack', id, [])
+    if (isKnown) return
+    // There may be more to tell than before.
+    this.everything?.unsubscribe()
+    this.everything = null
     await this.begin()
   }
 
@@ -264,7 +267,9 @@ export class JsonPeer {
   }
 
   private isOwn({ signal, isInitial, address, value }: Delivery): boolean {
-    return signal === 'param' && !isInitial && value !== undefined && this.own.take(address, value) === true
+    if (signal !== 'param' || isInitial || value === undefined || this.own.take(address, value) !== true) return false
+    if (!this.isChoosy) this.last.note(address, value)
+    return true
   }
 
   /** One that it knows is not said again, or it would go round between nodes that are clients of each other. */

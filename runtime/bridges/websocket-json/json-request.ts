@@ -1,3 +1,4 @@
+import type { Message } from '../../../firmware-protocol/wire/message.ts'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { NULL } from '../json-value.ts'
 
@@ -23,13 +24,16 @@ export type JsonRequest =
   | {
       readonly type: 'batch'
       readonly id?: Value
-      readonly operations: readonly JsonRequest[]
+      readonly operations: readonly Operation[]
       readonly wantsAck: boolean
     }
   | { readonly type: 'auth'; readonly id?: Value; readonly token: string }
   | { readonly type: 'ping'; readonly id?: Value }
   /** An object without a type, or something else altogether: a value for an address. */
   | { readonly type: 'plain'; readonly address: string | undefined; readonly value: Value }
+
+/** Of a batch. */
+export type Operation = Extract<JsonRequest, { type: 'set' | 'emit' }>
 
 /** What is wrong with a message, for its sender. */
 export interface Misunderstood {
@@ -96,7 +100,7 @@ function readBatch(
   if (list?.type !== 'array' || depth > 0)
     return wrong('batch needs a list of operations, which are no batches themselves')
   if (list.value.length > MAX_OPERATIONS) return wrong(`a batch has at most ${MAX_OPERATIONS} operations`)
-  const operations: JsonRequest[] = []
+  const operations: Operation[] = []
   for (const [at, item] of list.value.entries()) {
     const operation = readRequest(item, depth + 1)
     if (operation.type === 'misunderstood') return wrong(`operation ${at + 1}: ${operation.reason}`)
@@ -105,6 +109,12 @@ function readBatch(
     operations.push(operation)
   }
   return { type: 'batch', id, operations, wantsAck }
+}
+
+/** As the router knows it. */
+export function messageOf({ type, address, value }: Operation): Message {
+  if (type === 'set') return { type: 'SET', address, value }
+  return { type: 'PUBLISH', address, signal: 'event', payload: value }
 }
 
 /** As the older bridges took it: `value`, else `data`, else all of it. */

@@ -23,7 +23,6 @@ const RESUME_AT = 32
 export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): Promise<RunningBridge> {
   const { options, counters } = context
   const access = new ScopeTable(options, options.token)
-  const rules = { ...options, isGuarded: access.isGuarded }
   const peers = new Set<WebSocket>()
   const server = new WebSocketServer({
     noServer: true,
@@ -33,7 +32,9 @@ export async function serveJson(context: BridgeContext<WebsocketJsonOptions>): P
   })
   const place = await openWebPlace(context, options)
   const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    const refusal = refusalOf(request, rules, peers.size)
+    // A page that shows a token is no stranger's, also where something goes without one.
+    const isGuarded = access.isGuarded || access.find(shownToken(request))?.owner !== undefined
+    const refusal = refusalOf(request, { ...options, isGuarded }, peers.size)
     if (refusal !== undefined) {
       counters.inDropped++
       context.problem('refused', `${request.socket.remoteAddress}: ${refusal.reason}`)
@@ -154,8 +155,8 @@ function serve(
 }
 
 function shownToken({ headers, url = '' }: IncomingMessage): string | undefined {
-  const bearer = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1]
-  return bearer ?? new URL(url, 'http://router').searchParams.get('token') ?? undefined
+  const bearer = /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1]
+  return bearer ?? new URLSearchParams(url.split('?', 2)[1]).get('token') ?? undefined
 }
 
 /** Says goodbye; who does not answer within a second is cut off. */

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
@@ -206,4 +209,32 @@ test("at the router's own port it answers below /v1 and /api, until it is stoppe
   assert.match((await ask(port, '/v1/')).text, /curl/)
   await scene.apply('[]')
   assert.equal((await ask(port, '/v1/state/x')).status, 404)
+})
+
+test('a request whose body comes after the bridge was stopped is refused, at the port of the router too', async (t) => {
+  const scene = await BridgeScene.start(t, '- {id: rest, kind: http}')
+  const server = createServer((incoming, response) => {
+    scene.web.find(incoming.url ?? '')?.(incoming, response, () => {})
+  }).listen(0, '127.0.0.1')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const asking = request({
+    host: '127.0.0.1',
+    port,
+    path: '/v1/state/x',
+    method: 'PUT',
+    headers: { 'content-length': 3 },
+  })
+  asking.write('1')
+  await once(server, 'request')
+  await scene.apply('[]')
+  asking.end('.5')
+  const [response] = (await once(asking, 'response')) as [IncomingMessage]
+  assert.equal(response.statusCode, 503)
+  assert.match(await text(response), /is stopping/)
+  assert.equal(scene.param('/x'), undefined)
 })

@@ -88,6 +88,9 @@ test('a name that a stranger may have made for this node is not answered, unless
   for (const host of [
     '192.0.2.7',
     '[2001:db8::1]:80',
+    '[fe80::1%25eth0]:80',
+    'LOCALHOST:7330',
+    'board.local.:7330',
     'localhost',
     'board:7330',
     'board.local',

@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { Server } from 'socket.io'
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client'
+import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
@@ -133,7 +134,10 @@ test('pages of strangers are refused at each request, whichever way they come', 
   const evil = 'http://evil.example'
   for (const transport of ['polling', 'websocket'])
     await assert.rejects(connected(t, url, { transports: [transport], extraHeaders: { origin: evil } }))
-  assert.match(scene.report('sio').lastError, /evil\.example may not connect: list it in origins, or set a token/)
+  assert.match(
+    scene.report('sio').lastError,
+    /evil\.example may not connect: list it in origins, or let nothing go without a token/,
+  )
   // A page of a rebound name may open a session without saying where it comes from, and goes no further.
   const opened = await ask(url, 'GET', {})
   const { sid } = JSON.parse((await opened.text()).slice(1)) as { sid: string }
@@ -277,4 +281,49 @@ test('nodes that are clients of each other do not send values round for ever', a
     return isQuiet
   }, 'quiet')
   assert.ok(a.heard.length < 1000, `${a.heard.length} values`)
+})
+
+test('a connection is good for as many namespaces as it likes, one after the other and side by side', async (t) => {
+  const { url, scene } = await start(t, ', sioNamespaces: ["/", "/b"], maxMessage: 4194304')
+  const warnings: string[] = []
+  const onWarning = ({ message }: Error) => warnings.push(message)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  // Engine.IO version 4, as it is on the wire.
+  const socket = new WebSocket(`${url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
+  t.after(() => socket.terminate())
+  const answers: string[] = []
+  socket.on('message', (data) => answers.push(String(data)))
+  await once(socket, 'open')
+  const ask = async (packet: string, answer: string) => {
+    const wanted = answers.filter((one) => one.startsWith(answer)).length + 1
+    socket.send(packet)
+    await until(() => answers.filter((one) => one.startsWith(answer)).length === wanted, answer)
+  }
+  await ask('40', '40{')
+  for (let i = 0; i < 12; i++) {
+    await ask('40/b,', '40/b,{')
+    socket.send('41/b,')
+    await until(() => scene.report('sio').peers === 1, 'the end of the namespace')
+  }
+  await ask('40/b,', '40/b,{')
+  // More than one client may have waiting, of which nothing waits.
+  for (let i = 0; i < 5; i++) await ask(`420["clasp:none","${'x'.repeat(3_500_000)}"]`, '430[')
+  await ask('42/b,0["x",1]', '43/b,0[{"ok":true')
+  assert.deepEqual(warnings, [])
+})
+
+test('pages come back by themselves after a restart, whichever way they came', async (t) => {
+  const { url, scene } = await start(t)
+  const pages = await Promise.all(
+    ['websocket', 'polling'].map((transport) =>
+      connected(t, url, { transports: [transport], reconnection: true, reconnectionDelay: 10 }),
+    ),
+  )
+  const port = new URL(url).port
+  await scene.apply(`- {id: sio, kind: socket-io, listen: ${port}, host: 127.0.0.1, maxClients: 9}`)
+  await until(() => scene.report('sio').peers === 2, 'both pages')
+  await until(() => pages.every(({ socket }) => socket.connected), 'both pages')
+  await scene.set('/socketio/x', f64(1))
+  for (const { events } of pages) await until(() => events.some(([event]) => event === 'x'), 'the value')
 })

@@ -335,3 +335,73 @@ test('a port that is taken is told, with its number', async (t) => {
   const scene = await BridgeScene.start(t, `- {id: web, kind: websocket-json, listen: ${port}, host: 127.0.0.1}`)
   assert.match(scene.report('web').reason, new RegExp(`${port} at 127.0.0.1 is in use`))
 })
+
+test('who shows a token later gets what it may read now and might not before, and nothing twice', async (t) => {
+  const { port, scene } = await start(t, ', token: right, anonymous: {read: ["/ws/open/**"]}')
+  await scene.set('/ws/open/a', f64(0.25))
+  await scene.set('/ws/closed/a', f64(0.5))
+  const page = await Page.open(t, port)
+  await page.hears({ address: '/ws/open/a' })
+  page.say({ type: 'auth', token: 'right', id: 1 })
+  await page.hears({ id: 1 })
+  page.say({ type: 'ping', id: 2 })
+  await page.hears({ id: 2 })
+  assert.deepEqual(page.messages, [
+    { address: '/ws/open/a', value: 0.25 },
+    { type: 'ack', id: 1 },
+    { address: '/ws/closed/a', value: 0.5 },
+    { type: 'pong', id: 2 },
+  ])
+})
+
+test('a page of a stranger that shows a token is welcome, also where something goes without one', async (t) => {
+  const { port } = await start(t, ', token: right, anonymous: {read: ["/**"]}')
+  const origin = 'https://panel.example'
+  const page = await Page.open(t, port, '/json?token=right', { origin })
+  page.say({ type: 'ping', id: 1 })
+  await page.hears({ type: 'pong', id: 1 })
+  for (const path of ['/json', '/json?token=wrong']) {
+    const stranger = new WebSocket(`ws://127.0.0.1:${port}${path}`, { origin })
+    const [error] = (await once(stranger, 'error')) as [Error]
+    assert.match(error.message, /403/)
+  }
+})
+
+test('what a batch has set is told when others set it again, also after a refusal', async (t) => {
+  const { port, scene } = await start(t)
+  const page = await Page.open(t, port)
+  const batch = (id: number, value: number, more: string[]) =>
+    page.say({
+      type: 'batch',
+      id,
+      operations: ['/ws/a', ...more].map((address) => ({ type: 'set', address, value })),
+    })
+  await scene.set('/ws/a', { type: 'i64', value: 1 })
+  await page.hears({ address: '/ws/a', value: 1 })
+  batch(1, 2, [])
+  await page.hears({ type: 'ack', id: 1 })
+  await scene.set('/ws/a', { type: 'i64', value: 1 })
+  batch(2, 3, ['/wrong//'])
+  await page.hears({ type: 'error', id: 2 })
+  await scene.set('/ws/a', { type: 'i64', value: 3 })
+  page.say({ type: 'subscribe', pattern: '/ws/*', id: 3 })
+  batch(4, 4, ['/elsewhere'])
+  page.say({ type: 'subscribe', pattern: '/elsewhere', id: 5 })
+  await page.hears({ id: 5 })
+  await scene.set('/elsewhere', { type: 'i64', value: 5 })
+  await scene.set('/elsewhere', { type: 'i64', value: 4 })
+  page.say({ type: 'ping', id: 6 })
+  await page.hears({ id: 6 })
+  assert.deepEqual(
+    page.messages.filter(({ address }) => address !== undefined).map(({ address, value }) => [address, value]),
+    [
+      ['/ws/a', 1],
+      ['/ws/a', 1],
+      ['/ws/a', 3],
+      ['/ws/a', 3],
+      ['/elsewhere', 4],
+      ['/elsewhere', 5],
+      ['/elsewhere', 4],
+    ],
+  )
+})

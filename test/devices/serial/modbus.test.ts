@@ -379,6 +379,24 @@ test('an output with a dead-man switch is safe when nobody writes it, and a slav
   assert.deepEqual(values(line, 'saw', 'ok'), [false, true])
 })
 
+test('a command that a slave does not hear leaves the safe value to be written, which came before it', async (t) => {
+  const line = await start(
+    t,
+    'registers: [{name: saw, area: coil, register: 0, access: rw, safe: 0, initial: last}]',
+    (slaves) => {
+      slaves.set(1, 'coil', 0, 1)
+      slaves.away.add(1)
+    },
+  )
+  const { scene, slaves } = line
+  await scene.set('/modbus/plant/saw', true)
+  await scene.pass(10_000, 20)
+  slaves.away.clear()
+  await scene.pass(20_000, 50)
+  assert.equal(slaves.get(1, 'coil', 0), 0)
+  assert.deepEqual(values(line, 'saw'), [false])
+})
+
 test('the port may go and come while slaves are asked', async (t) => {
   const line = await start(t, 'registers: [{name: a, register: 0}]', (slaves) => slaves.set(1, 'holding', 0, 5))
   const { scene, slaves } = line
