@@ -15,6 +15,7 @@ const tests = [
   'test/firmware-protocol/link-fuzz.test.ts',
   'test/federation/hub-patterns.test.ts',
   'test/federation/proof-bad-hubs.test.ts',
+  'test/federation/proof-hub-away.test.ts',
   'test/federation/proof-situations.test.ts',
   'test/firmware/c-library.test.ts',
   'test/firmware/hostile-devices.test.ts',
