@@ -114,7 +114,10 @@ export class BridgeStatus {
   }
 
   private receive(message: Message): void {
-    if (message.type === 'SET' && message.value.type === 'bool') this.parts.onEnabled(message.value.value)
+    if (message.type !== 'SET') return
+    const { value } = message
+    if (value.type === 'bool') this.parts.onEnabled(value.value)
+    else if (value.type !== 'null') this.problem('enabled', `${message.address} takes only true and false`)
   }
 
   private count(message: string): void {

@@ -14,6 +14,7 @@ export function bridgesReport(reports: readonly BridgeReport[]): PartReport {
   }
   const troubled = reports.filter(({ state }) => state === 'degraded')
   const running = reports.filter(({ state }) => state === 'running').length
-  const trouble = troubled.map(({ id, reason }) => `; ${id}: ${reason}`).join('')
+  const paused = reports.filter(({ state }) => state === 'stopped').map(({ id }) => `; ${id}: paused`)
+  const trouble = [...troubled.map(({ id, reason }) => `; ${id}: ${reason}`), ...paused].join('')
   return { summary: `${running} of ${reports.length} run${trouble}`, facts }
 }

@@ -41,10 +41,12 @@ export async function lookAtBoard(
   return { board, isHere: true, chips, buses, boot, busy, configured, pinUsers: users }
 }
 
-/** A board that is not here: its data without a state. */
-export function describedBoard(board: Board): BoardView {
+/** A board that is not here: its data without a state, with what devices would have of it. */
+export function describedBoard(board: Board, devices: readonly DeviceEntry[] = []): BoardView {
+  const chips = new Map<string, string>()
   const buses = board.buses.map((bus) => ({ bus, isOn: false, nodes: [] }))
-  return { board, isHere: false, chips: new Map(), buses, configured: new Map(), pinUsers: new Map() }
+  const configured = configuredLines(devices, board, chips)
+  return { board, isHere: false, chips, buses, configured, pinUsers: pinUsers(deviceNeeds(devices), buses) }
 }
 
 /** What a pin can do besides being a line. */

@@ -65,10 +65,13 @@ async function runCommand(name: string, entry: CommandEntry, input: readonly str
   }
 }
 
+let isInterrupted = false
+
 /** Aborted by the first SIGINT or SIGTERM; the second ends the process at once. */
 function interruption(): AbortSignal {
   const aborter = new AbortController()
   const onSignal = () => {
+    isInterrupted = true
     if (aborter.signal.aborted) process.exit(INTERRUPTED)
     aborter.abort()
   }
@@ -104,8 +107,16 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : FAILURE))
 }
 
-main(process.argv.slice(2)).then((code) => {
+/** Resolves when all that was printed is taken: a pipe holds 64 kB, and what is in our hands then would be lost. */
+function outputTaken(): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(INTERRUPTED))
+  return new Promise((resolve) => process.stdout.write('', () => resolve()))
+}
+
+main(process.argv.slice(2)).then(async (code) => {
   process.exitCode = code
-  // Commands let go of everything they hold; what still waits (name look-ups, an unread pipe) must not keep us.
+  if (!isInterrupted && process.stdout.writableLength > 0) await outputTaken()
+  // Commands let go of everything they hold; what still waits (name look-ups, after a signal an unread pipe) must not
+  // keep us.
   process.exit()
 })

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { addressProblem, patternProblem } from '../../firmware-protocol/wire/address.ts'
 import type { Signal } from '../../firmware-protocol/wire/message.ts'
 import { parseDuration } from '../config/duration.ts'
@@ -60,4 +61,15 @@ export function patternArgument(text: string): string {
   const problem = patternProblem(text)
   if (problem === undefined) return text
   throw new UsageError(`"${text}" is not a pattern (${problem}): expected for example '/lights/**'`)
+}
+
+/** A folder that is there; `/` when the option is not. Throws a UsageError. */
+export async function folderOption(path: string | undefined, name: string): Promise<string> {
+  if (path === undefined) return '/'
+  const isThere = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  )
+  if (!isThere) throw new UsageError(`${name}: there is no folder ${path}`)
+  return path
 }

@@ -58,7 +58,7 @@ function readEntry(kindName: string, field: Field<Record<string, unknown>>, node
     const message = `${node.path}: rules below map have no effect here, for its clients name addresses themselves`
     problems.push(problemAt(node, message, 'put them into routes: at the top of the file'))
   }
-  if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'change what it names'))
+  if (conflict !== undefined) problems.push(problemAt(node, `${node.path}: ${conflict}`, 'correct the entry'))
   return { id, kind: kind.kind, namespace, enabled, options, map } as BridgeEntry
 }
 

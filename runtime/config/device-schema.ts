@@ -48,6 +48,16 @@ const line = (description: string) =>
 
 const description = optional(text({ description: 'What clients show as its description.', fallback: '' }))
 
+const address = ({ namespace, options }: AnyDeviceKind) =>
+  optional(
+    checkedText({
+      description: `Its address; /${namespace}/<name> when left out.`,
+      fallback: '',
+      expected: `an address such as /garden/pump${'chipAddress' in options ? '; that of the chip is chipAddress' : ''}`,
+      check: (value) => (value.includes('*') ? 'an address has no wildcards' : addressProblem(value)),
+    }),
+  )
+
 /** What every device can be told. */
 const usual = {
   name: required(name('Its name, which is part of its address.')),
@@ -57,17 +67,12 @@ const usual = {
       fallback: '',
     }),
   ),
-  address: optional(
-    checkedText({
-      description: 'Its address, instead of the usual one of its kind.',
-      fallback: '',
-      expected: 'an address such as /garden/pump',
-      check: (value) => (value.includes('*') ? 'an address has no wildcards' : addressProblem(value)),
-    }),
-  ),
   description,
   simulate: optional(
-    flag({ description: 'Make it up instead of using hardware; as the router does when left out.', fallback: false }),
+    flag({
+      description: 'Make it up instead of using hardware; as the simulate of the router when left out.',
+      fallback: false,
+    }),
   ),
 }
 
@@ -135,7 +140,10 @@ const chip = (description: string, fallback: number, addresses: readonly number[
     read(node, problems) {
       if (addresses.includes(node.value as number)) return node.value as number
       const given = typeof node.value === 'number' ? hexAddress(node.value) : shown(node.value)
-      problems.push(problemAt(node, `${node.path}: the chip cannot have the address ${given}`, `expected ${allowed}`))
+      const meant = Number(`0x${node.value}`)
+      const hint = addresses.includes(meant) ? `did you mean ${hexAddress(meant)}? ` : ''
+      const problem = `${node.path}: the chip cannot have the address ${given}`
+      problems.push(problemAt(node, problem, `${hint}expected ${allowed}`))
       return fallback
     },
   }
@@ -203,8 +211,11 @@ function kindField(kind: AnyDeviceKind): Field<Record<string, unknown>> {
     signalKeys(kind).map((key) => [key, object('How a signal is told.', signalSettings)] as const),
   )
   const members: Record<string, Field<unknown>> = {
-    ...usual,
+    name: usual.name,
     kind: { ...usual.kind, jsonSchema: { description: usual.kind.description, const: kind.kind } },
+    address: address(kind),
+    description: usual.description,
+    simulate: usual.simulate,
     ...(kind.sampleMs !== undefined && {
       every: duration({
         description: 'Time between readings.',

@@ -143,6 +143,13 @@ export function checkedText(
     ...field,
     expected: options.expected,
     read(node, problems) {
+      // Quotes alone would not help.
+      if (typeof node.value === 'number' && options.check(String(node.value)) !== undefined) {
+        problems.push(
+          problemAt(node, `${node.path}: ${shown(node.value)} is not allowed`, `expected ${options.expected}`),
+        )
+        return options.fallback
+      }
       const value = field.read(node, problems)
       const problem = typeof node.value === 'string' ? options.check(value) : undefined
       if (problem !== undefined)

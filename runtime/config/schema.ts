@@ -291,7 +291,8 @@ export const schema = object('clasp-edge: configuration of one router.', {
   bridges: lazyLists.bridges,
   routes: lazyLists.routes,
   simulate: oneOf({
-    description: 'The simulated board with its signals below /sim: auto = where no known board is detected.',
+    description:
+      'The simulated board with its signals below /sim, and devices that are made up: auto = on machines without a device tree, such as laptops.',
     fallback: 'auto',
     values: ['auto', true, false],
     needsRestart: true,

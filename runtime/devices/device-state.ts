@@ -43,7 +43,8 @@ export class DeviceState {
     if (condition === this.condition && problem === this.problem) return
     const { entry, session, isSimulated, everyMs } = this
     const { name, kind } = entry
-    if (condition === 'running') this.log.info(`device ${name} is running`, { kind, address: session.address })
+    const address = { kind, address: session.address, ...(isSimulated && { simulated: true }) }
+    if (condition === 'running') this.log.info(`device ${name} is running`, address)
     else this.log.warn(`device ${name}: ${problem}`, { kind, state: condition })
     if (condition !== this.condition) this.sinceUs = this.clock.wallUs()
     this.condition = condition

@@ -5,17 +5,19 @@ import type { RunnerReport } from './device-runner.ts'
 export function devicesReport(reports: readonly RunnerReport[]): PartReport {
   const count = (state: RunnerReport['state']) => reports.filter((report) => report.state === state).length
   const broken = reports.filter(({ state }) => state === 'absent' || state === 'failing')
+  const simulated = reports.filter(({ isSimulated }) => isSimulated).length
+  const madeUp = simulated === 0 ? '' : `, ${simulated} simulated`
   const summary =
     broken.length === 0
-      ? `${reports.length} running`
-      : `${reports.length - broken.length} of ${reports.length} running; ${broken[0].name}: ${broken[0].problem}`
+      ? `${reports.length} running${madeUp}`
+      : `${reports.length - broken.length} of ${reports.length} running${madeUp}; ${broken[0].name}: ${broken[0].problem}`
   return {
     summary,
     facts: {
       running: count('running'),
       absent: count('absent'),
       failing: count('failing'),
-      simulated: reports.filter(({ isSimulated }) => isSimulated).length,
+      simulated,
       dropped: reports.reduce((sum, { dropped }) => sum + dropped, 0),
     },
   }

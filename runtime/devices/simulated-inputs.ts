@@ -14,7 +14,7 @@ export function simulatedInputs(
   const add = (name: string, spec: SignalSpec) => inputs.set(name, { ...spec, access: 'rw' })
   for (const [name, spec] of Object.entries(added?.(entry.options) ?? {})) add(name, spec)
   for (const [name, { type }] of Object.entries(options)) {
-    if (type === 'line') add(name, boolParam('rw', `Level of the simulated line ${name}`))
+    if (type === 'line') add(name, boolParam('rw', `The simulated line ${name}: true = on, whatever activeLow says`))
   }
   if (sampleMs === undefined || isOwnTwin) return inputs
   for (const [key, spec] of Object.entries(specs)) {

@@ -54,6 +54,8 @@ test('a bridge that lost its foreign side is stopped and opened again', async (t
   opened[0].context.lost(new Error('again'))
   await pass(1000)
   assert.deepEqual(log, ['a opened', 'a stopped', 'a opened'])
+  await scene.set('/_meta/bridges/a/enabled', { type: 'string', value: 'off' })
+  assert.equal(scene.report('a').lastError, '/_meta/bridges/a/enabled takes only true and false')
 })
 
 test('after a connection that held for long, tries that fail become rarer as ever', async (t) => {

@@ -5,7 +5,7 @@ import { boardLines } from '../../runtime/cli/board-page.ts'
 import { lookAtBoard } from '../../runtime/cli/board-view.ts'
 import type { Terminal } from '../../runtime/cli/terminal.ts'
 import { fakeFiles, PI_4 } from '../boards/fake-files.ts'
-import { cli } from './run-cli.ts'
+import { cli, folderWith } from './run-cli.ts'
 
 /** Shows colours as `<red:text>`. */
 const terminal = { paint: (style: string, text: string) => `<${style}:${text}>` } as Terminal
@@ -53,6 +53,16 @@ test('board --board shows the data of a board that is not here, and nothing abou
   assert.equal(code, 0)
   assert.match(stdout, /P9_11 11 12 P9_12/)
   assert.doesNotMatch(stdout, /STATE|USED BY|not there|only root/)
+})
+
+test('board --board shows what a configuration that is named would have of it', async (t) => {
+  const folder = await folderWith(t, {
+    'show.yaml': 'devices: [{ name: door, kind: switch, line: GPIO17 }, { name: shed, kind: bme280 }]\n',
+  })
+  const { code, stdout } = await cli(['board', '--board', 'raspberry-pi-5', '--config', `${folder}/show.yaml`])
+  assert.equal(code, 0)
+  assert.match(stdout, /^ +door +spi1 GPIO17 11 12 GPIO18/m)
+  assert.match(stdout, /^ +shed +i2c1 +GPIO2 +3 4/m)
 })
 
 test('board without a device tree shows the simulated board', async (t) => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -119,6 +119,12 @@ test('sub takes only the types asked for, in readable lines, and ends with 0 on 
   const end = await sub.exited
   assert.equal(end.code, 0)
   assert.doesNotMatch(end.stdout, /\/s\/p/)
+})
+
+test('a reader that takes its time gets all that a command prints', () => {
+  const line = `"${process.execPath}" dist/clasp-edge.cjs check --schema | { sleep 1; cat; }`
+  const { stdout } = spawnSync('bash', ['-c', line], { encoding: 'utf8', maxBuffer: 1e8 })
+  assert.ok(JSON.parse(stdout).properties.routes)
 })
 
 test('sub ends quietly when its reader goes away', async (t) => {

@@ -434,6 +434,25 @@ test('the command ends with 0 when there are only hints', async (t) => {
   assert.match(stdout, /\n1 hint\n$/)
 })
 
+test('a machine that is not described and has no GPIO chip is not said to have lines', async (t) => {
+  const root = fakeFiles(t, {})
+  const folder = await folderWith(t, {
+    'door.yaml': 'simulate: false\ndevices: [{ name: door, kind: switch, line: GPIO17 }]\n',
+  })
+  const { code, stdout } = await cli(['doctor', '--root', root, '--config', join(folder, 'door.yaml')])
+  assert.equal(code, 1)
+  assert.match(stdout, /problem \(configuration\): there is no GPIO chip \(\/dev\/gpiochip\*\)\n {2}door cannot work/)
+  assert.doesNotMatch(stdout, /there, and free|need is there/)
+})
+
+test('a folder that is not there is no system on which all is well', async () => {
+  for (const command of ['doctor', 'board']) {
+    const { code, stderr } = await cli([command, '--root', '/nowhere-at-all'])
+    assert.equal(code, 2)
+    assert.match(stderr, /--root: there is no folder \/nowhere-at-all/)
+  }
+})
+
 test('a user that the system does not have is named', async (t) => {
   const { code, stderr } = await cli(['doctor', '--root', fakeFiles(t, {}), '--user', 'nobody-here'])
   assert.equal(code, 1)

@@ -19,6 +19,7 @@ test('kinds shows the settings of a kind, with those of the rows of its tables',
   const { stdout } = await cli(['kinds', 'mcp23017'])
   assert.match(stdout, /^mcp23017 \(devices\): /)
   assert.match(stdout, /^name \* +Its name/m)
+  assert.match(stdout, /^address +Its address; \/gpio\/<name> when left out\.$/m)
   assert.match(stdout, /^chipAddress +0x20 /m)
   assert.match(stdout, /^ {2}direction +in +.*One of: in, out$/m)
   const described = JSON.parse((await cli(['kinds', 'mcp23017', '--json'])).stdout)

@@ -47,6 +47,10 @@ test('what is wrong with a device is said with its place and what is near', asyn
   assert.match(await of('{name: a, kind: pwm, safe: 1.5}'), /expected a number from 0 to 1/)
   assert.match(await of('{name: a, kind: relay, line: A, address: /a/*}'), /wildcards/)
   assert.match(await of('just text'), /not a device/)
+  assert.match(await of('{name: a, kind: bme280, chipAddress: 76}'), /did you mean 0x76\? expected 0x76, 0x77/)
+  const mistaken = await of('{name: a, kind: bme280, address: 0x76}')
+  assert.match(mistaken, /expected an address such as \/garden\/pump; that of the chip is chipAddress$/m)
+  assert.doesNotMatch(mistaken, /quotes/)
 })
 
 test('two devices cannot share a line or an address', async () => {

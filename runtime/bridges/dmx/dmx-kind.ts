@@ -80,7 +80,8 @@ export const dmx = defineBridge<DmxOptions>({
   namespace: '/dmx',
   options,
   check: ({ type, port, direction, universe, rs485, onStart, onLoss, onStop, scenes }) => {
-    if (type !== 'virtual' && port === undefined) return `type: ${type} needs a port`
+    if (type !== 'virtual' && port === undefined)
+      return `type: ${type} needs a port, such as usb:0403:6001 or /dev/ttyUSB0`
     if (type === 'virtual' && direction === 'in') return 'type: virtual has nothing that could come in'
     if (rs485 && type !== 'uart') return 'rs485 is for type: uart'
     return missingScene([onStart, onLoss, onStop], scenes, universe)

@@ -19,7 +19,7 @@ import { PacketStream } from './packet-stream.ts'
 import { PacketWriter } from './packet-writer.ts'
 import type { Publication } from './publication-flow.ts'
 import { PublishIntake } from './publish-intake.ts'
-import { ConnectReason, DisconnectReason } from './reason-codes.ts'
+import { ConnectReason, DisconnectReason, REFUSALS } from './reason-codes.ts'
 import type { SessionConnection } from './session-parts.ts'
 import { SlicedReading } from './sliced-reading.ts'
 import { subscribeProblem } from './subscribe-problem.ts'
@@ -194,7 +194,8 @@ export class BrokerConnection implements SessionConnection {
     this.heardAtMs = this.broker.clock.now()
     if (this.isClosed) return
     if (reason !== ConnectReason.success) {
-      this.broker.problem('refused', `${this.remote}: ${packet.clientId.slice(0, 80)} is refused (${reason})`)
+      const name = packet.clientId === '' ? 'a client' : packet.clientId.slice(0, 80)
+      this.broker.problem('refused', `${this.remote}: ${name} is refused: ${REFUSALS[reason]}`)
       this.refuse(reason)
       return
     }

@@ -158,7 +158,8 @@ export class Broker {
 
   publish(publication: Publication, session: BrokerSession): PublishReason {
     if (isSystemTopic(publication.topic) || !session.rights.canWrite(publication.topic)) {
-      this.context.counters.inDropped++
+      // Publishers of version 3.1.1 are told nothing.
+      this.problem('refused', `${session.clientId.slice(0, 80)} may not write ${publication.topic.slice(0, 80)}`)
       return PublishReason.notAuthorized
     }
     return this.flow.publish(publication)

@@ -44,6 +44,18 @@ export const ConnectReason = {
 } as const
 export type ConnectReason = (typeof ConnectReason)[keyof typeof ConnectReason]
 
+/** For the log. */
+export const REFUSALS: Readonly<Record<ConnectReason, string>> = {
+  0: '',
+  132: 'its version of MQTT is not known',
+  133: 'its client id cannot be',
+  134: 'wrong user name, password or token',
+  135: 'it gave no user name, or may not write its will',
+  137: 'the broker is busy or full',
+  140: 'its way of authentication is not known',
+  144: 'its will has an impossible topic',
+}
+
 /** Return codes of CONNACK in version 3.1.1. */
 export const RETURN_CODES: Readonly<Record<ConnectReason, number>> = {
   0: 0,

@@ -8,6 +8,7 @@ import { ConfigError } from '../../config/problem.ts'
 import { boardJson, boardLines } from '../board-page.ts'
 import { type BoardView, describedBoard, lookAtBoard } from '../board-view.ts'
 import { defineCommand, UsageError } from '../command.ts'
+import { folderOption } from '../option-values.ts'
 import type { Terminal } from '../terminal.ts'
 
 export const board = defineCommand({
@@ -24,7 +25,7 @@ export const board = defineCommand({
     root: {
       type: 'string',
       value: 'FOLDER',
-      help: 'Look at the system below this folder, for example a mounted card.',
+      help: 'Look at the system below this folder, with its /proc and /sys.',
     },
   },
   examples: [
@@ -32,19 +33,26 @@ export const board = defineCommand({
     ['board --board raspberry-pi-5', 'the pins of a board that is not here'],
   ],
   async run({ values, terminal }) {
-    const root = values.root ?? '/'
-    const view = await viewOf(values.board, root, await configuredDevices(values.config, root, terminal))
+    const root = await folderOption(values.root, '--root')
+    const devices = await configuredDevices(values.config, root, terminal)
+    // The configuration of this machine is not that of another board, unless it is named.
+    const view = await viewOf(values.board, root, devices, values.config === undefined ? [] : devices)
     if (values.json) terminal.line(boardJson(view))
     else for (const line of boardLines(terminal, view)) terminal.line(line)
     return 0
   },
 })
 
-async function viewOf(id: string | undefined, root: string, devices: readonly DeviceEntry[]): Promise<BoardView> {
+async function viewOf(
+  id: string | undefined,
+  root: string,
+  devices: readonly DeviceEntry[],
+  planned: readonly DeviceEntry[],
+): Promise<BoardView> {
   const here = await detectBoard(root)
   if (id === undefined || id === here.id) return lookAtBoard(here, root, devices)
   const known = boardById(id)
-  if (known !== undefined) return describedBoard(known)
+  if (known !== undefined) return describedBoard(known, planned)
   const near = nearest(id, boardIds())
   throw new UsageError(
     `--board: there is no "${id}"${near === undefined ? '' : `, did you mean "${near}"?`} (${boardIds().join(', ')})`,

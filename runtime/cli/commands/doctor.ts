@@ -10,6 +10,7 @@ import { findingLines, summaryText } from '../doctor/findings-page.ts'
 import { thisSystem } from '../doctor/live-system.ts'
 import { SystemFiles } from '../doctor/system.ts'
 import { findUser } from '../doctor/user.ts'
+import { folderOption } from '../option-values.ts'
 import { printable } from '../terminal.ts'
 
 export const doctor = defineCommand({
@@ -27,7 +28,7 @@ export const doctor = defineCommand({
     root: {
       type: 'string',
       value: 'FOLDER',
-      help: 'Look at the system below this folder, for example a mounted card.',
+      help: 'Look at the system below this folder, with its /proc and /sys.',
     },
   },
   examples: [
@@ -35,7 +36,7 @@ export const doctor = defineCommand({
     ['doctor --user clasp-edge', 'may the service open the devices?'],
   ],
   async run({ values, terminal }) {
-    const files = new SystemFiles(values.root ?? '/')
+    const files = new SystemFiles(await folderOption(values.root, '--root'))
     const [{ config }, board, user] = await Promise.all([
       findConfig(values.config, join(files.root, DEFAULT_CONFIG_FILE)),
       detectBoard(files.root),

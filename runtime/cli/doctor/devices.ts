@@ -14,11 +14,15 @@ export type DeviceProgramName = 'clasp-io' | 'clasp-i2c' | 'clasp-input'
 
 /** Whether what the configured devices are on is there, besides the buses of the board's headers. */
 export async function checkDevices(system: System): Promise<CheckResult> {
-  const findings = [...(await missingPlaces(system)), ...(await missingPrograms(system))]
+  const findings = [
+    ...(await missingPlaces(system)),
+    ...(await missingChips(system)),
+    ...(await missingPrograms(system)),
+  ]
   const devices = [...new Set(system.needs.map(({ device }) => device))]
   return {
     topic: 'configuration',
-    fine: devices.length === 0 ? '' : `what ${devices.join(', ')} need is there`,
+    fine: devices.length === 0 || findings.length > 0 ? '' : `what ${devices.join(', ')} need is there`,
     findings,
   }
 }
@@ -38,6 +42,21 @@ async function missingPlaces({ files, view, needs }: System): Promise<Finding[]>
     meaning: `${users.map(({ device }) => device).join(', ')} cannot work`,
     ...REMEDIES[users[0].what],
   }))
+}
+
+/** Of boards that are described, another check knows the chips. */
+async function missingChips({ files, view, needs }: System): Promise<Finding[]> {
+  const users = [...new Set(needs.filter(({ what }) => what === 'gpio').map(({ device }) => device))]
+  const isDescribed = view.board.chips.some(({ address }) => address !== '')
+  if (users.length === 0 || isDescribed || (await files.names('dev', /^gpiochip\d+$/)).length > 0) return []
+  return [
+    {
+      severity: 'problem',
+      what: 'there is no GPIO chip (/dev/gpiochip*)',
+      meaning: `${users.join(', ')} cannot work`,
+      remedy: 'set simulate: true to make them up, or start a kernel with CONFIG_GPIO_CDEV',
+    },
+  ]
 }
 
 const REMEDIES: Readonly<Record<DeviceNeed['what'], Pick<Finding, 'remedy' | 'type'>>> = {

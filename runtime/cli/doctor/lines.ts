@@ -22,7 +22,12 @@ export async function checkLines({ view, config, needs, live, user }: System): P
   if (lines.length > 0 && busy === undefined && live !== undefined && user.uid !== 0 && findings.length === 0) {
     return { topic: 'lines', fine: 'there; who else has them only root can see: sudo clasp-edge doctor', findings }
   }
-  return { topic: 'lines', fine: lines.length > 0 && findings.length === 0 ? 'there, and free' : '', findings }
+  // Without a chip that is known, nothing was looked at.
+  return {
+    topic: 'lines',
+    fine: view.chips.size > 0 && lines.length > 0 && findings.length === 0 ? 'there, and free' : '',
+    findings,
+  }
 }
 
 function missing({ device, text, key, pin, nearest }: ConfiguredLine): Finding | undefined {
