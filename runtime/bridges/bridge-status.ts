@@ -6,6 +6,7 @@ import type { Log } from '../router/log.ts'
 import type { BridgeCounters, BridgeState } from './bridge.ts'
 import type { BridgeEntry } from './bridge-entry.ts'
 import { BridgeTraffic } from './bridge-traffic.ts'
+import { plainMap } from './plain-map.ts'
 
 const STATUS_EVERY_MS = 30_000
 const STATUS_TTL_S = 90
@@ -133,7 +134,7 @@ export class BridgeStatus {
   }
 
   private publishProblem(code: string, message: string): void {
-    const payload = mapOf({ code, message, t: this.parts.clock.wallUs() })
+    const payload = plainMap({ code, message, t: this.parts.clock.wallUs() })
     this.session.send({ type: 'PUBLISH', address: this.address('error'), signal: 'event', payload })
   }
 
@@ -150,7 +151,7 @@ export class BridgeStatus {
     this.toldAt = parts.clock.now()
     this.refresh?.cancel()
     this.refresh = parts.clock.timer(STATUS_EVERY_MS, () => this.tell())
-    const value = mapOf({
+    const value = plainMap({
       protocol: entry.kind,
       name: entry.id,
       namespace: entry.namespace,
@@ -173,15 +174,5 @@ export class BridgeStatus {
 
   private address(key: string): string {
     return `/_meta/bridges/${this.entry.id}/${key}`
-  }
-}
-
-function mapOf(members: Readonly<Record<string, string | number>>): Value {
-  return {
-    type: 'map',
-    value: Object.entries(members).map(([key, value]) => [
-      key,
-      typeof value === 'string' ? { type: 'string', value } : { type: 'i64', value },
-    ]),
   }
 }

@@ -10,7 +10,6 @@ export async function startJournalPart(
   scope: EdgeScope,
   wanted: Config['journal'],
 ): Promise<RunningJournal | undefined> {
-  if (wanted.enabled === false) return undefined
   const { router, clock, log, programs, stops, reports } = scope
   const { usualJournalFolder } = await import('../journal/journal-folder.ts')
   const folder = wanted.folder ?? usualJournalFolder(process.env)

@@ -125,3 +125,14 @@ export class BridgeScene {
     }
   }
 }
+
+/** Waits until nothing more comes to any of them. */
+export async function untilQuiet(...scenes: BridgeScene[]): Promise<void> {
+  let before = -1
+  await until(() => {
+    const heard = scenes.reduce((sum, scene) => sum + scene.heard.length, 0)
+    const isQuiet = heard === before
+    before = heard
+    return isQuiet
+  }, 'quiet')
+}

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { Pattern } from '../../firmware-protocol/wire/pattern.ts'
 import type { Value } from '../../firmware-protocol/wire/value.ts'
 import { type BridgeContext, defineBridge } from '../../runtime/bridges/bridge.ts'
-import type { BridgeEntry } from '../../runtime/bridges/bridge-entry.ts'
 import { RouterSession } from '../../runtime/bridges/bridge-session.ts'
 import { systemClock } from '../../runtime/router/clock.ts'
 import { silentLog } from '../../runtime/router/log.ts'
@@ -12,7 +11,7 @@ import { Router } from '../../runtime/router/router.ts'
 import { SteppedClock } from '../router/stepped-clock.ts'
 import { until } from '../until.ts'
 import { BridgeScene } from './bridge-scene.ts'
-import { member, toy } from './toy-bridge.ts'
+import { member, toy, toyEntry } from './toy-bridge.ts'
 
 const int = (value: number): Value => ({ type: 'i64', value })
 
@@ -190,15 +189,6 @@ function patientKind() {
   })
   return { kind, opened }
 }
-
-const toyEntry = (id: string): BridgeEntry => ({
-  id,
-  kind: 'toy',
-  namespace: `/${id}`,
-  enabled: true,
-  options: {},
-  map: [],
-})
 
 test('a foreign side that never answers does not hold up a stop or a reload; what opens too late is stopped', async (t) => {
   const { kind, opened } = patientKind()

@@ -5,6 +5,16 @@ import type { BridgeEntry } from '../../runtime/bridges/bridge-entry.ts'
 import { SteppedClock } from '../router/stepped-clock.ts'
 import { BridgeScene } from './bridge-scene.ts'
 
+export const toyEntry = (id: string, more: Partial<BridgeEntry> = {}): BridgeEntry => ({
+  id,
+  kind: 'toy',
+  namespace: `/${id}`,
+  enabled: true,
+  options: {},
+  map: [],
+  ...more,
+})
+
 /** A protocol of which the foreign side is this test. */
 export async function toy(t: TestContext) {
   const clock = new SteppedClock()
@@ -30,15 +40,6 @@ export async function toy(t: TestContext) {
     },
   })
   const scene = await BridgeScene.start(t, '[]', { clock, kinds: [kind] })
-  const entry = (id: string, more: Partial<BridgeEntry> = {}): BridgeEntry => ({
-    id,
-    kind: 'toy',
-    namespace: `/${id}`,
-    enabled: true,
-    options: {},
-    map: [],
-    ...more,
-  })
   const apply = async (...entries: BridgeEntry[]) => {
     await scene.host.apply(entries)
     await scene.settle()
@@ -47,7 +48,7 @@ export async function toy(t: TestContext) {
     clock.advance(ms)
     await scene.settle()
   }
-  return { scene, log, opened, entry, apply, pass, fail: (reason: string | undefined) => (failure = reason) }
+  return { scene, log, opened, entry: toyEntry, apply, pass, fail: (reason: string | undefined) => (failure = reason) }
 }
 
 /** Of a map, as a JavaScript value. */

@@ -1,14 +1,15 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
+import { plainMap } from '../plain-map.ts'
 import { type ArtTimeCode, type ArtTrigger, timeCodePacket, triggerPacket } from './artnet-packet.ts'
 
 /** Time code and triggers as values: `{ns}/timecode`, a stream, and `{ns}/trigger`, an event. Source: bridges.md §6.4. */
 
 export function timeCodeValue({ stream, hours, minutes, seconds, frames, rate }: ArtTimeCode): Value {
-  return mapOf({ hours, minutes, seconds, frames, rate, stream })
+  return plainMap({ hours, minutes, seconds, frames, rate, stream })
 }
 
 export function triggerValue({ key, subKey, data }: ArtTrigger): Value {
-  const value = mapOf({ key, subKey })
+  const value = plainMap({ key, subKey })
   const end = data.findLastIndex((byte) => byte !== 0) + 1
   if (end === 0 || value.type !== 'map') return value
   return {
@@ -31,10 +32,6 @@ export function triggerOf(value: Value): Buffer | undefined {
   if (members === undefined || value.type !== 'map') return undefined
   const data = new Map(value.value).get('data')
   return triggerPacket(members.key, members.subKey, data?.type === 'bytes' ? data.value : new Uint8Array())
-}
-
-function mapOf(members: Readonly<Record<string, number>>): Value {
-  return { type: 'map', value: Object.entries(members).map(([key, value]) => [key, { type: 'i64', value }]) }
 }
 
 /** Members from 0 to their limits; those that are missing are 0. */

@@ -1,6 +1,7 @@
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import type { BridgeContext } from '../bridge.ts'
 import { type Look, lookLevels } from '../lighting/look.ts'
+import { plainMap } from '../plain-map.ts'
 import type { DmxOptions } from './dmx-kind.ts'
 import type { DmxLine, LineEvents, LinePace } from './dmx-line.ts'
 import { openEnttecWidget } from './enttec-widget.ts'
@@ -46,7 +47,7 @@ export async function dmxPort(context: DmxContext, { onFrame, onUp }: PortEvents
     onUp(line, path) {
       context.tell('running')
       context.setPeers(1)
-      tell(context, 'device', mapOf({ port: path, ...line.details }))
+      tell(context, 'device', plainMap({ port: path, ...line.details }))
       onUp?.(line)
     },
     onDown(reason) {
@@ -83,14 +84,4 @@ function tellPace(context: DmxContext, { meanMs, longestMs, shortestMs }: LinePa
 function tell({ id, router }: DmxContext, key: string, value: Value, seconds?: number): void {
   const ttl = seconds === undefined ? ({ mode: 'never' } as const) : ({ mode: 'sliding', seconds } as const)
   router.send({ type: 'SET', address: `/_meta/bridges/${id}/${key}`, value, ttl })
-}
-
-function mapOf(members: Readonly<Record<string, string | number>>): Value {
-  return {
-    type: 'map',
-    value: Object.entries(members).map(([key, value]) => [
-      key,
-      typeof value === 'string' ? { type: 'string', value } : { type: 'i64', value },
-    ]),
-  }
 }

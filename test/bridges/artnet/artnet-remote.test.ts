@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +9,7 @@ import type { Clock } from '../../../runtime/router/clock.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
+import { udpPeer } from '../lighting/udp-peer.ts'
 
 /** Away from the well-known one, so that other tests can run. */
 const PORT = 16_456
@@ -27,12 +26,7 @@ interface Desk {
 }
 
 async function desk(t: TestContext, ip: string, bridge: string): Promise<Desk> {
-  const socket = createSocket({ type: 'udp4', reuseAddr: true })
-  const got: Buffer[] = []
-  socket.on('message', (bytes) => got.push(bytes))
-  socket.bind(PORT, ip)
-  await once(socket, 'listening')
-  t.after(() => socket.close())
+  const { socket, got } = await udpPeer(t, ip, PORT)
   const reply = async (bindIndex: number) => {
     const from = got.length
     const find = () => got.slice(from).find((bytes) => bytes.readUInt16LE(8) === 0x2100 && bytes[211] === bindIndex)

@@ -7,6 +7,7 @@ import type { Clock } from '../../../runtime/router/clock.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
+import { udpPeer } from '../lighting/udp-peer.ts'
 
 /** Away from the well-known one, so that other tests can run. */
 const PORT = 16_454
@@ -22,12 +23,7 @@ interface Peer {
 
 /** A console or a node at an address of its own. */
 async function peer(t: TestContext, ip: string, bridge: string): Promise<Peer> {
-  const socket = createSocket({ type: 'udp4', reuseAddr: true })
-  const got: Buffer[] = []
-  socket.on('message', (bytes) => got.push(bytes))
-  socket.bind(PORT, ip)
-  await once(socket, 'listening')
-  t.after(() => socket.close())
+  const { socket, got } = await udpPeer(t, ip, PORT)
   const send = (data: string | Buffer) =>
     socket.send(typeof data === 'string' ? Buffer.from(data.replace(/\s/g, ''), 'hex') : data, PORT, bridge)
   return { socket, got, send }

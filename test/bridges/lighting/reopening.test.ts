@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { syncBuiltinESMExports } from 'node:module'
 import os, { type NetworkInterfaceInfo } from 'node:os'
 import { type TestContext, test } from 'node:test'
@@ -9,19 +8,12 @@ import { LocalNetworks } from '../../../runtime/bridges/osc/local-networks.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
+import { udpPeer } from './udp-peer.ts'
 
 const PORT = 15_569
 const int = (value: number): Value => ({ type: 'i64', value })
 
-async function receiver(t: TestContext, ip: string) {
-  const socket = createSocket({ type: 'udp4', reuseAddr: true })
-  const got: Buffer[] = []
-  socket.on('message', (bytes) => got.push(bytes))
-  socket.bind(PORT, ip)
-  await once(socket, 'listening')
-  t.after(() => socket.close())
-  return got
-}
+const receiver = async (t: TestContext, ip: string) => (await udpPeer(t, ip, PORT)).got
 
 /** This machine has these addresses, until the end of the test. */
 function pretend(t: TestContext, ...addresses: string[]): void {

@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { connect as connectSocket, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { until } from '../../until.ts'
 import { BridgeScene, type BridgeSceneOptions } from '../bridge-scene.ts'
 import { freePort } from '../free-port.ts'
+
+/** The port of the router, where web pages find the broker. */
+export async function webPages(t: TestContext, scene: BridgeScene) {
+  const webPort = await freePort()
+  const web = createServer()
+  web.on('upgrade', (request, socket, head) =>
+    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
+  )
+  web.listen(webPort, '127.0.0.1')
+  await once(web, 'listening')
+  t.after(() => web.close())
+  return { web, webPort }
+}
 
 /** A broker of ours at a free port, `more` options in YAML. */
 export async function startBroker(t: TestContext, more = '', options: BridgeSceneOptions = {}) {

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { scryptSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { WebSocket } from 'ws'
@@ -13,7 +11,7 @@ import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
 import { freePort } from '../free-port.ts'
 import { certificates } from '../mqtt/certificates.ts'
-import { CONNACK, CONNECT, CONNECT_5, NpmClient, RawClient, startBroker as start } from './broker-clients.ts'
+import { CONNACK, CONNECT, CONNECT_5, NpmClient, RawClient, startBroker as start, webPages } from './broker-clients.ts'
 
 const text = (value: string): Value => ({ type: 'string', value })
 const int = (value: number): Value => ({ type: 'i64', value })
@@ -261,18 +259,12 @@ test('a crowd with one hashed password is let in by deriving it once', async () 
 
 test('nothing outlives a stop: connections before their TLS handshake, and web pages', async (t) => {
   const { cert, key } = certificates(t)
-  const [port, tlsPort, webPort] = [await freePort(), await freePort(), await freePort()]
+  const [port, tlsPort] = [await freePort(), await freePort()]
   const scene = await BridgeScene.start(
     t,
     `- {id: b, kind: mqtt-broker, host: 127.0.0.1, listen: ${port}, tlsListen: ${tlsPort}, tlsCert: ${cert}, tlsKey: ${key}}`,
   )
-  const web = createServer()
-  web.on('upgrade', (request, socket, head) =>
-    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
-  )
-  web.listen(webPort, '127.0.0.1')
-  await once(web, 'listening')
-  t.after(() => web.close())
+  const { web, webPort } = await webPages(t, scene)
   const silent = await RawClient.open(t, tlsPort)
   const page = await connectAsync(`ws://127.0.0.1:${webPort}/mqtt`, { protocolVersion: 5, reconnectPeriod: 0 })
   t.after(() => page.endAsync(true))
@@ -288,14 +280,7 @@ test('nothing outlives a stop: connections before their TLS handshake, and web p
 
 test('a message of a WebSocket may have many packets, and is never text', async (t) => {
   const { scene } = await start(t, ', maxPacket: 1024')
-  const webPort = await freePort()
-  const web = createServer()
-  web.on('upgrade', (request, socket, head) =>
-    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
-  )
-  web.listen(webPort, '127.0.0.1')
-  await once(web, 'listening')
-  t.after(() => web.close())
+  const { webPort } = await webPages(t, scene)
   const page = new WebSocket(`ws://127.0.0.1:${webPort}/mqtt`, 'mqtt')
   await once(page, 'open')
   // PUBLISH at `a`, `b` and `c`, 500 bytes each.

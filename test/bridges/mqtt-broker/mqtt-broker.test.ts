@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { scryptSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import { connect as connectSocket, type Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -10,8 +9,7 @@ import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
 import { BridgeScene } from '../bridge-scene.ts'
-import { freePort } from '../free-port.ts'
-import { CONNACK, CONNECT, CONNECT_5, NpmClient, RawClient, startBroker as start } from './broker-clients.ts'
+import { CONNACK, CONNECT, CONNECT_5, NpmClient, RawClient, startBroker as start, webPages } from './broker-clients.ts'
 
 const text = (value: string): Value => ({ type: 'string', value })
 const int = (value: number): Value => ({ type: 'i64', value })
@@ -321,14 +319,7 @@ test('an unsubscribed client hears no more; $SYS says who is there', async (t) =
 
 test('MQTT over WebSocket is at the port of the router', async (t) => {
   const { port, scene } = await start(t)
-  const webPort = await freePort()
-  const web = createServer()
-  web.on('upgrade', (request, socket, head) =>
-    scene.web.findUpgrade(request.url ?? '')?.(request, socket as Socket, head),
-  )
-  web.listen(webPort, '127.0.0.1')
-  await once(web, 'listening')
-  t.after(() => web.close())
+  const { webPort } = await webPages(t, scene)
   const page = await connectAsync(`ws://127.0.0.1:${webPort}/mqtt`, { protocolVersion: 5, reconnectPeriod: 0 })
   t.after(() => page.endAsync(true))
   const client = await NpmClient.open(t, port)

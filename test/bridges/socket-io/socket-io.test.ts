@@ -8,7 +8,7 @@ import { WebSocket } from 'ws'
 import type { Value } from '../../../firmware-protocol/wire/value.ts'
 import { SteppedClock } from '../../router/stepped-clock.ts'
 import { until } from '../../until.ts'
-import { BridgeScene } from '../bridge-scene.ts'
+import { BridgeScene, untilQuiet } from '../bridge-scene.ts'
 import { freePort } from '../free-port.ts'
 
 interface Page {
@@ -273,13 +273,7 @@ test('nodes that are clients of each other do not send values round for ever', a
   // Values that chase each other.
   for (let i = 0; i < 40; i++) void a.set('/socketio/fader', { type: 'i64', value: i })
   await until(() => [a, b].some((scene) => scene.host.reports.some((one) => /circles/.test(one.lastError))), 'a remark')
-  let before = -1
-  await until(() => {
-    const heard = a.heard.length + b.heard.length
-    const isQuiet = heard === before
-    before = heard
-    return isQuiet
-  }, 'quiet')
+  await untilQuiet(a, b)
   assert.ok(a.heard.length < 1000, `${a.heard.length} values`)
 })
 

@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { jsonCodec, messagePackCodec } from '../../../runtime/bridges/websocket-json/json-codec.ts'
 import { readRequest } from '../../../runtime/bridges/websocket-json/json-request.ts'
 import { until } from '../../until.ts'
-import { BridgeScene } from '../bridge-scene.ts'
+import { BridgeScene, untilQuiet } from '../bridge-scene.ts'
 import { freePort } from '../free-port.ts'
 
 async function start(t: TestContext, more = '') {
@@ -132,13 +132,7 @@ test('nodes that are clients of each other do not send values round for ever', a
   // Values that chase each other.
   for (let i = 0; i < 40; i++) void a.set('/ws/fader', { type: 'i64', value: i })
   await until(() => [a, b].some((scene) => scene.host.reports.some((one) => /circles/.test(one.lastError))), 'a remark')
-  let before = -1
-  await until(() => {
-    const heard = a.heard.length + b.heard.length
-    const isQuiet = heard === before
-    before = heard
-    return isQuiet
-  }, 'quiet')
+  await untilQuiet(a, b)
   assert.ok(a.heard.length < 1000, `${a.heard.length} values`)
 })
 
